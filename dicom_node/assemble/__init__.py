@@ -1,0 +1,1 @@
+"""From files to volumes: is the series whole, which stacks does it hold, may a model see them."""

@@ -1,0 +1,1 @@
+"""Sends derived series, one file a kind of destination."""

@@ -1,0 +1,1 @@
+"""An embedded PACS and a virtual scanner, for `make demo`."""

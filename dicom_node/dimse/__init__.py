@@ -1,0 +1,1 @@
+"""The DICOM upper-layer code that receive and deliver share."""

@@ -1,0 +1,1 @@
+"""What the node speaks of: frozen nouns, their states, and the ports that the stages meet at."""

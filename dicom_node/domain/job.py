@@ -1,0 +1,126 @@
+"""A job: one stack of one series revision, sent through one rule."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from dicom_node.errors import IllegalTransition
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    ENCODED = "ENCODED"
+    DELIVERING = "DELIVERING"
+    DELIVERED = "DELIVERED"
+    HELD = "HELD"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    SUPERSEDED = "SUPERSEDED"
+
+
+class JobEvent(StrEnum):
+    """What can happen to a job."""
+
+    STARTED = "started"
+    INTERRUPTED = "interrupted"
+    ENCODED = "encoded"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    HELD = "held"
+    FAILED = "failed"
+    RETRIED = "retried"
+    SUPERSEDED = "superseded"
+
+
+_S, _E = JobState, JobEvent
+
+JOB_TRANSITIONS: dict[tuple[JobState, JobEvent], JobState] = {
+    (_S.QUEUED, _E.STARTED): _S.RUNNING,
+    (_S.QUEUED, _E.HELD): _S.HELD,
+    (_S.QUEUED, _E.SUPERSEDED): _S.SUPERSEDED,
+    (_S.RUNNING, _E.INTERRUPTED): _S.QUEUED,
+    (_S.RUNNING, _E.ENCODED): _S.ENCODED,
+    (_S.RUNNING, _E.HELD): _S.HELD,
+    (_S.RUNNING, _E.FAILED): _S.FAILED,
+    (_S.RUNNING, _E.SUPERSEDED): _S.SUPERSEDED,
+    (_S.ENCODED, _E.SENDING): _S.DELIVERING,
+    (_S.ENCODED, _E.SUPERSEDED): _S.SUPERSEDED,
+    (_S.DELIVERING, _E.SENDING): _S.DELIVERING,
+    (_S.DELIVERING, _E.DELIVERED): _S.DELIVERED,
+    (_S.DELIVERING, _E.FAILED): _S.FAILED,
+    (_S.DELIVERING, _E.SUPERSEDED): _S.SUPERSEDED,
+    (_S.DELIVERED, _E.SUPERSEDED): _S.SUPERSEDED,
+    (_S.HELD, _E.RETRIED): _S.QUEUED,
+    (_S.HELD, _E.SUPERSEDED): _S.SUPERSEDED,
+    (_S.FAILED, _E.RETRIED): _S.QUEUED,
+    (_S.FAILED, _E.SUPERSEDED): _S.SUPERSEDED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as the ledger knows it.
+
+    Attributes
+    ----------
+    id
+        From `job_id`: the same work has the same id.
+    series_uid, revision, stack
+        What it works on; `stack` is the label of the stack, empty where the series holds one.
+    rule, snapshot
+        The rule's name, and the whole rule and its destinations as they were when the job was made (JSON types).
+    model, model_digest, target
+        What ran or will run.
+    derived_series_uid, derived_series_number, derived_at
+        Fixed when the job is made, so that a retry writes the same bytes; `derived_at` is UTC.
+    priority
+        Lower runs first.
+    times
+        State -> when it was last entered, UTC.
+    """
+
+    id: str
+    series_uid: str
+    revision: int
+    stack: str
+    rule: str
+    snapshot: Mapping[str, Any]
+    model: str
+    model_digest: str
+    target: str | None
+    derived_series_uid: str
+    derived_series_number: int
+    derived_at: datetime
+    priority: int = 1
+    state: JobState = JobState.QUEUED
+    reason: str | None = None
+    attempts: int = 0
+    times: Mapping[str, datetime] = field(default_factory=dict)
+
+    def after(self, event: JobEvent, at: datetime, **changes: Any) -> Job:
+        """Return the job after `event` at the time `at` (UTC), with other fields changed too.
+
+        Raises
+        ------
+        IllegalTransition
+            When the table holds no such change.
+        """
+        try:
+            state = JOB_TRANSITIONS[self.state, event]
+        except KeyError:
+            raise IllegalTransition(f"job {self.id}", self.state, event) from None
+        return replace(self, state=state, times={**self.times, state.lower(): at}, **changes)
+
+
+def job_id(series_uid: str, revision: int, stack: str, rule: str) -> str:
+    """Return the 12 hexadecimal digits that name this work: made twice, it is the same job."""
+    text = "\n".join((series_uid, str(revision), stack, rule))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,164 @@
+"""What the stages need of each other, as protocols: `app.py` decides who fulfils them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import BaseModel
+
+from dicom_node.domain.instance import InstanceKey, Stored, Transport
+from inference.volume import Volume
+
+
+class Clock(Protocol):
+    """The time of day, and a time that never jumps."""
+
+    def now(self) -> datetime:
+        """Return the time of day, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds from an arbitrary start, unmoved by changes of the time of day."""
+        ...
+
+
+class InstanceStore(Protocol):
+    """Where received instances become durable."""
+
+    def put(self, key: InstanceKey, transport: Transport, dataset: bytes) -> Stored:
+        """Store an encoded data set; when this returns, it would survive a power cut.
+
+        Raises
+        ------
+        InstanceRejected
+            With 0xA700 when it cannot be stored now; nothing is left behind.
+        """
+        ...
+
+    def sender_connected(self, series_uid: str) -> AbstractContextManager[None]:
+        """Mark, until the context ends or the process dies, that an association which brought this series is open."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReport:
+    """What a destination said of one attempt.
+
+    Attributes
+    ----------
+    accepted
+        How many instances it took, those with a warning included.
+    warnings
+        Statuses with which it took instances only in part (B000, B006, B007), one text each kind.
+    refused
+        SOPInstanceUID -> status, of those that it will never take.
+    """
+
+    accepted: int
+    warnings: tuple[str, ...] = ()
+    refused: Mapping[str, int] = field(default_factory=dict)
+
+
+class Destination(Protocol):
+    """Somewhere that derived series are sent."""
+
+    def send(self, paths: Sequence[Path]) -> DeliveryReport:
+        """Send DICOM files; sending the same again must do no harm.
+
+        Raises
+        ------
+        DeliveryDeferred
+            When it cannot take them now.
+        """
+        ...
+
+    def echo(self) -> None:
+        """Ask whether it is there.
+
+        Raises
+        ------
+        DeliveryDeferred
+            When it is not; the message says what to do.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What a rule may name.
+
+    Attributes
+    ----------
+    models
+        Model name -> the targets it offers (empty: it takes none).
+    destination_kinds
+        Kind -> the pydantic model of its settings in the rules file.
+    """
+
+    models: Mapping[str, Sequence[str]]
+    destination_kinds: Mapping[str, type[BaseModel]]
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceRequest:
+    """A volume on its way through a model.
+
+    Attributes
+    ----------
+    model, digest, target
+        The bundle's name, the SHA-256 it must have, and the target.
+    volume
+        What the model sees.
+    """
+
+    model: str
+    digest: str
+    target: str | None
+    volume: Volume
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceOutcome:
+    """What a model made of a volume.
+
+    Attributes
+    ----------
+    volume
+        The result, on the grid of the request's volume unless the model's task is to change it.
+    numbers
+        What the model reports about its work.
+    seconds
+        Of the model alone.
+    device
+        ``cpu`` or ``cuda:0``.
+    """
+
+    volume: Volume
+    numbers: Mapping[str, float]
+    seconds: float
+    device: str
+
+
+class Executor(Protocol):
+    """Runs models, outside the receiver's process."""
+
+    def run(self, request: InferenceRequest) -> InferenceOutcome:
+        """Run one model on one volume.
+
+        Raises
+        ------
+        JobHeld
+            When the model itself refuses the volume.
+        ModelCrashed, ModelTimedOut
+            When it does not answer as it should; the next call starts afresh.
+        """
+        ...
+
+    def close(self) -> None:
+        """End the inference process."""
+        ...

@@ -1,0 +1,61 @@
+"""Where a derived series comes from: everything that its headers must tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredScale:
+    """How model values become stored integers: the same for every patient of a target, so that follow-up compares.
+
+    Attributes
+    ----------
+    values_per_unit
+        stored = round(value * values_per_unit), clipped to 0...4095.
+    window_center, window_width
+        Default window, in stored values.
+    """
+
+    values_per_unit: float
+    window_center: float
+    window_width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What made a derived series.
+
+    Attributes
+    ----------
+    model, model_version, model_digest
+        Name and version of the bundle, and its SHA-256 (64 hexadecimal digits).
+    task, target
+        ``harmonization``, and the look it aims at.
+    node_version
+        Of this software.
+    serial_number
+        Of this node, DeviceSerialNumber (0018,1000).
+    series_uid, series_number
+        Of the derived series.
+    derived_at
+        UTC; stands in every derived date, so that a retry writes the same bytes.
+    revision
+        Of the source series.
+    warnings
+        Of the output gate, each a short sentence; empty when all was well.
+    """
+
+    model: str
+    model_version: str
+    model_digest: str
+    task: str
+    target: str | None
+    node_version: str
+    serial_number: str
+    series_uid: str
+    series_number: int
+    derived_at: datetime
+    revision: int
+    warnings: tuple[str, ...] = ()

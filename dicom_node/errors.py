@@ -1,0 +1,89 @@
+"""The errors of the node: one tree, in which the class decides what happens next.
+
+::
+
+    NodeError
+    ├── RefusedToStart         configuration or rules cannot be used: print one line, exit 1
+    ├── InstanceRejected       answer the sender with `status`, store nothing
+    ├── SeriesRefused          the series cannot become a volume: HELD, with the reason
+    ├── JobHeld                the model's contract or the output gate says no: HELD, with the reason
+    ├── JobFailed              the model broke: tried again a few times, then FAILED
+    │   ├── ModelCrashed
+    │   └── ModelTimedOut
+    ├── DeliveryDeferred       the destination cannot take it now: tried again later
+    ├── DeliveryRefused        the destination will never take it: FAILED, with the reason
+    ├── NotFound               the thing that a command names is not in the ledger
+    └── IllegalTransition      a state change outside the tables: a bug in the node
+"""
+
+
+class NodeError(Exception):
+    """Anything that the node itself raises."""
+
+
+class RefusedToStart(NodeError):
+    """Configuration, rules or data folder cannot be used; the message is one line that names file, line and key."""
+
+
+class InstanceRejected(NodeError):
+    """A C-STORE request that is answered with a failure status.
+
+    Parameters
+    ----------
+    status
+        C-STORE response status (PS3.4 B.2.3).
+    comment
+        ErrorComment (0000,0902), at most 64 characters; never a value from the data set.
+    """
+
+    def __init__(self, status: int, comment: str) -> None:
+        super().__init__(f"0x{status:04X} {comment}")
+        self.status = status
+        self.comment = comment
+
+
+class SeriesRefused(NodeError):
+    """A series or stack that no model may see; the message is a reason that an admin understands."""
+
+
+class JobHeld(NodeError):
+    """A job stopped by the model's input contract or by the output gate; the message is the reason."""
+
+
+class JobFailed(NodeError):
+    """A model that did not answer as it should."""
+
+
+class ModelCrashed(JobFailed):
+    """The inference process ended, or answered with an error."""
+
+
+class ModelTimedOut(JobFailed):
+    """The inference process did not answer in time and was killed."""
+
+
+class DeliveryDeferred(NodeError):
+    """A destination that is down, busy or out of resources: the same objects are sent again later."""
+
+
+class DeliveryRefused(NodeError):
+    """A destination that refused instances for good (A9xx, Cxxx, no presentation context)."""
+
+
+class NotFound(NodeError):
+    """No series, job, model or version of that name."""
+
+
+class IllegalTransition(NodeError):
+    """A state change that the transition table does not hold.
+
+    Parameters
+    ----------
+    noun
+        What changes, for instance ``job 3f2a``.
+    state, event
+        The state it is in and the event that came.
+    """
+
+    def __init__(self, noun: str, state: str, event: str) -> None:
+        super().__init__(f"{noun} is {state}: '{event}' cannot happen to it")

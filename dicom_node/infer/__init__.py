@@ -1,0 +1,1 @@
+"""Runs a job in a process of its own, and judges what comes back."""

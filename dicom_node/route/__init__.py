@@ -1,0 +1,1 @@
+"""Rules: which series goes to which model, and why."""

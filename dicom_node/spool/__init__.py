@@ -1,0 +1,1 @@
+"""Durable truth: instance files, and the ledger of series, jobs and deliveries."""

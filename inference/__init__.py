@@ -1,0 +1,1 @@
+"""Models from volume to volume: contracts, bundles, the runtime. Knows voxels, never DICOM."""

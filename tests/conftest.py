@@ -1,0 +1,52 @@
+"""What all tests share: a clock that they move by hand, and real series where these are at hand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+BESIDE_THE_CHECKOUT = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+class FakeClock:
+    """A clock that stands still until it is told to advance."""
+
+    def __init__(self) -> None:
+        self._now = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
+        self._monotonic = 1000.0
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    def advance(self, *, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+        self._monotonic += seconds
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def real_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of unpacked real data: dicom/<series>/, odd/<set>/; skip where there is none."""
+    source = Path(os.environ.get("DICOM_NODE_TEST_DATA", BESIDE_THE_CHECKOUT))
+    if not (source / "unpack").is_file():
+        pytest.skip("no real series here: set DICOM_NODE_TEST_DATA to the folder that holds them")
+    target = tmp_path_factory.mktemp("real")
+    subprocess.run([source / "unpack", target], check=True, capture_output=True)
+    return target
+
+
+@pytest.fixture(scope="session")
+def real_series(real_data: Path) -> Path:
+    """Return the folder of real series: one folder each."""
+    return real_data / "dicom"

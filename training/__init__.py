@@ -1,0 +1,1 @@
+"""How the shipped models are made: simulation, training, evaluation. Imports inference, never the reverse."""
