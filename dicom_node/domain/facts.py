@@ -34,8 +34,8 @@ class Facts:
     Attributes
     ----------
     header
-        DICOM keyword, or ``(gggg,eeee)`` for an element without one, to its value; text is stripped, numbers are numbers,
-        several values are a tuple. Empty and binary elements are left out. For a multi-frame image the
+        DICOM keyword, or ``(gggg,eeee)`` for an element without one, to its value; text is stripped, numbers are
+        numbers, several values are a tuple. Empty and binary elements are left out. For a multi-frame image the
         functional groups of its first frame stand here under their classic keywords.
     derived
         Names of `DERIVED_FACTS` to values; what is unknown is left out.
