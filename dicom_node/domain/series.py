@@ -61,6 +61,8 @@ class Series:
         What made it complete.
     first_seen, changed
         UTC.
+    series_number
+        SeriesNumber (0020,0011), when it has one.
     """
 
     series_uid: str
@@ -73,6 +75,7 @@ class Series:
     changed: datetime
     reason: str | None = None
     evidence: str | None = None
+    series_number: int | None = None
 
     def after(self, event: SeriesEvent, **changes: Any) -> Series:
         """Return the series after `event`, with other fields changed too.

@@ -1,0 +1,73 @@
+"""A delivery: the derived series of one job on its way to one destination."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from dicom_node.errors import IllegalTransition
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands."""
+
+    WAITING = "WAITING"
+    DELIVERED = "DELIVERED"
+    REFUSED = "REFUSED"
+
+
+class DeliveryEvent(StrEnum):
+    """What can come of an attempt."""
+
+    ACCEPTED = "accepted"
+    DEFERRED = "deferred"
+    REFUSED = "refused"
+    RETRIED = "retried"
+
+
+DELIVERY_TRANSITIONS: dict[tuple[DeliveryState, DeliveryEvent], DeliveryState] = {
+    (DeliveryState.WAITING, DeliveryEvent.ACCEPTED): DeliveryState.DELIVERED,
+    (DeliveryState.WAITING, DeliveryEvent.DEFERRED): DeliveryState.WAITING,
+    (DeliveryState.WAITING, DeliveryEvent.REFUSED): DeliveryState.REFUSED,
+    (DeliveryState.WAITING, DeliveryEvent.RETRIED): DeliveryState.WAITING,
+    (DeliveryState.DELIVERED, DeliveryEvent.RETRIED): DeliveryState.WAITING,
+    (DeliveryState.REFUSED, DeliveryEvent.RETRIED): DeliveryState.WAITING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A delivery as the ledger knows it.
+
+    Attributes
+    ----------
+    job_id, destination
+        Of what, and the destination's name in the rules.
+    next_attempt
+        Not before, UTC.
+    reason
+        What the destination said last, when it was not plain success.
+    """
+
+    job_id: str
+    destination: str
+    next_attempt: datetime
+    state: DeliveryState = DeliveryState.WAITING
+    attempts: int = 0
+    reason: str | None = None
+
+    def after(self, event: DeliveryEvent, *, next_attempt: datetime, reason: str | None) -> Delivery:
+        """Return the delivery after an attempt.
+
+        Raises
+        ------
+        IllegalTransition
+            When the table holds no such change.
+        """
+        try:
+            state = DELIVERY_TRANSITIONS[self.state, event]
+        except KeyError:
+            raise IllegalTransition(f"delivery of job {self.job_id}", self.state, event) from None
+        attempts = 0 if event is DeliveryEvent.RETRIED else self.attempts + 1
+        return replace(self, state=state, attempts=attempts, next_attempt=next_attempt, reason=reason)
