@@ -69,7 +69,7 @@ def _make_durable(engine: Engine) -> None:
 
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-        connection.isolation_level = None  # type: ignore[attr-defined]  # sqlite3's own: transactions begin below
+        connection.isolation_level = None  # transactions begin below, not in the driver
         cursor = connection.cursor()
         # https://sqlite.org/pragma.html: in WAL mode only FULL syncs the log at every commit
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
@@ -79,4 +79,5 @@ def _make_durable(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         # a deferred transaction that reads and then writes can fail with SQLITE_BUSY at once; this one waits its turn
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        only_reads = connection.get_execution_options().get("only_reads")
+        connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 
 from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_file_meta_info
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
@@ -170,7 +170,7 @@ def _file_meta(key: InstanceKey, transport: Transport) -> bytes:
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
     meta.SendingApplicationEntityTitle = transport.calling_ae
     meta.ReceivingApplicationEntityTitle = transport.called_ae
-    buffer = BytesIO()
+    buffer = DicomBytesIO()
     write_file_meta_info(buffer, meta)
     return buffer.getvalue()
 

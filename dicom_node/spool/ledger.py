@@ -1,0 +1,283 @@
+"""The ledger: what is known of series, jobs and deliveries. Every change goes through the tables of `domain`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Select, Table, func, insert, select, text, update
+
+from dicom_node.domain.delivery import Delivery, DeliveryEvent, DeliveryState
+from dicom_node.domain.job import Job, JobEvent, JobState
+from dicom_node.domain.series import Series, SeriesEvent, SeriesState
+from dicom_node.errors import NotFound
+from dicom_node.spool.database import open_database
+from dicom_node.spool.tables import deliveries_table, jobs_table, series_table
+
+SUPERSEDABLE = frozenset(JobState) - {JobState.CANCELLED, JobState.SUPERSEDED}
+
+
+class Ledger:
+    """Series, jobs and deliveries in a database.
+
+    Parameters
+    ----------
+    url
+        See `open_database`.
+
+    Raises
+    ------
+    RefusedToStart
+        When the database cannot be opened.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = open_database(url)
+        self._reader = self._engine.execution_options(only_reads=True)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    def ping(self) -> None:
+        """Write nothing, but take the write lock; raises what the database raises when it cannot."""
+        with self._engine.begin() as connection:
+            connection.execute(text("SELECT 1"))
+
+    # --- series
+
+    def series(self) -> list[Series]:
+        """Return all series, oldest first."""
+        return [_series(row) for row in self._read(select(series_table).order_by(series_table.c.first_seen))]
+
+    def find_series(self, series_uid: str) -> Series | None:
+        """Return one series, or None."""
+        rows = self._read(select(series_table).where(series_table.c.series_uid == series_uid))
+        return _series(rows[0]) if rows else None
+
+    def add_series(self, series: Series) -> None:
+        """Add a series that was seen for the first time."""
+        with self._engine.begin() as connection:
+            connection.execute(insert(series_table).values(asdict(series)))
+
+    def change_series(self, series_uid: str, event: SeriesEvent, at: datetime, **changes: Any) -> Series:
+        """Take a series through `event` and return it."""
+        with self._engine.begin() as connection:
+            return _change_series(connection, series_uid, event, changed=at, **changes)
+
+    def note_series(self, series_uid: str, reason: str) -> None:
+        """Say something about a series without moving it."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(series_table).where(series_table.c.series_uid == series_uid).values(reason=reason)
+            )
+
+    def route(  # one transaction: a series is routed with its jobs, or not at all
+        self, series_uid: str, event: SeriesEvent, at: datetime, *, jobs: Iterable[Job], reason: str | None, late: str
+    ) -> list[Job]:
+        """Take a complete series through `event`, and make its jobs with a delivery to each destination.
+
+        Parameters
+        ----------
+        late
+            With ``replace``, jobs of earlier revisions are superseded.
+        jobs
+            Their series numbers are wishes: the next number that is free in the study is taken.
+
+        Returns
+        -------
+        The jobs as they were made; one that was there already is left as it is.
+        """
+        made = []
+        with self._engine.begin() as connection:
+            series = _change_series(connection, series_uid, event, changed=at, reason=reason)
+            if late == "replace":
+                _supersede(connection, series, at)
+            for job in jobs:
+                if _find_job(connection, job.id) is None:
+                    made.append(_add_job(connection, series, job, at))
+        return made
+
+    # --- jobs
+
+    def jobs(self, series_uid: str | None = None) -> list[Job]:
+        """Return all jobs, or those of one series, oldest first."""
+        query = select(jobs_table).order_by(jobs_table.c.derived_at, jobs_table.c.id)
+        if series_uid is not None:
+            query = query.where(jobs_table.c.series_uid == series_uid)
+        return [_job(row) for row in self._read(query)]
+
+    def job(self, job_id: str) -> Job:
+        """Return one job.
+
+        Raises
+        ------
+        NotFound
+            When there is none of that id.
+        """
+        with self._reader.connect() as connection:
+            return _get_job(connection, job_id)
+
+    def next_queued(self) -> Job | None:
+        """Return the job that is to run next: the most urgent, then the oldest."""
+        query = (
+            select(jobs_table)
+            .where(jobs_table.c.state == JobState.QUEUED)
+            .order_by(jobs_table.c.priority, jobs_table.c.derived_at, jobs_table.c.id)
+            .limit(1)
+        )
+        rows = self._read(query)
+        return _job(rows[0]) if rows else None
+
+    def change_job(self, job_id: str, event: JobEvent, at: datetime, **changes: Any) -> Job:
+        """Take a job through `event` and return it; a retry makes its deliveries wait again too."""
+        with self._engine.begin() as connection:
+            job = _change_job(connection, job_id, event, at, **changes)
+            if event is JobEvent.RETRIED:
+                for delivery in _deliveries(connection, job_id):
+                    _save_delivery(connection, delivery.after(DeliveryEvent.RETRIED, next_attempt=at, reason=None))
+            return job
+
+    def is_derived(self, series_uid: str) -> bool:
+        """Tell whether a series is one that this node made."""
+        return bool(self._read(select(jobs_table.c.id).where(jobs_table.c.derived_series_uid == series_uid)))
+
+    # --- deliveries
+
+    def deliveries(self, job_id: str) -> list[Delivery]:
+        """Return the deliveries of a job."""
+        with self._reader.connect() as connection:
+            return _deliveries(connection, job_id)
+
+    def due(self, now: datetime) -> list[Delivery]:
+        """Return the deliveries of encoded jobs whose time has come, in the order they are to be tried."""
+        query = (
+            select(deliveries_table)
+            .join(jobs_table)
+            .where(
+                jobs_table.c.state.in_((JobState.ENCODED, JobState.DELIVERING)),
+                deliveries_table.c.state == DeliveryState.WAITING,
+                deliveries_table.c.next_attempt <= now,
+            )
+            .order_by(jobs_table.c.priority, deliveries_table.c.next_attempt, deliveries_table.c.job_id)
+        )
+        return [_delivery(row) for row in self._read(query)]
+
+    def change_delivery(
+        self, delivery: Delivery, event: DeliveryEvent, *, next_attempt: datetime, reason: str | None
+    ) -> list[Delivery]:
+        """Record what came of an attempt, and return all deliveries of the job as they stand then."""
+        with self._engine.begin() as connection:
+            _save_delivery(connection, delivery.after(event, next_attempt=next_attempt, reason=reason))
+            return _deliveries(connection, delivery.job_id)
+
+    # --- counts
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Return how many series, jobs and deliveries are in each state: (noun, state) -> count."""
+        counted = {}
+        for table in (series_table, jobs_table, deliveries_table):
+            for row in self._read(select(table.c.state, func.count().label("n")).group_by(table.c.state)):
+                counted[table.name, row["state"]] = row["n"]
+        return counted
+
+    def forget_late(self, series_uid: str, instances: int) -> None:
+        """Take note of how many instances a series holds now, so that those are not late any more."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(series_table).where(series_table.c.series_uid == series_uid).values(instances=instances)
+            )
+
+    def _read(self, query: Select[Any]) -> Sequence[RowMapping]:
+        with self._reader.connect() as connection:
+            return connection.execute(query).mappings().all()
+
+
+def _series(row: RowMapping) -> Series:
+    return Series(**{**row, "state": SeriesState(row["state"])})
+
+
+def _job(row: RowMapping) -> Job:
+    times = {state: datetime.fromisoformat(at) for state, at in row["times"].items()}
+    return Job(**{**row, "state": JobState(row["state"]), "times": times})
+
+
+def _delivery(row: RowMapping) -> Delivery:
+    return Delivery(**{**row, "state": DeliveryState(row["state"])})
+
+
+def _job_values(job: Job) -> dict[str, Any]:
+    return {**asdict(job), "times": {state: at.isoformat() for state, at in job.times.items()}}
+
+
+def _change_series(connection: Connection, series_uid: str, event: SeriesEvent, **changes: Any) -> Series:
+    row = connection.execute(select(series_table).where(series_table.c.series_uid == series_uid)).mappings().one()
+    series = _series(row).after(event, **changes)
+    _replace(connection, series_table, "series_uid", asdict(series))
+    return series
+
+
+def _find_job(connection: Connection, job_id: str) -> Job | None:
+    row = connection.execute(select(jobs_table).where(jobs_table.c.id == job_id)).mappings().one_or_none()
+    return None if row is None else _job(row)
+
+
+def _get_job(connection: Connection, job_id: str) -> Job:
+    job = _find_job(connection, job_id)
+    if job is None:
+        raise NotFound(f"no job {job_id}: `dicom-node jobs list` shows their ids")
+    return job
+
+
+def _change_job(connection: Connection, job_id: str, event: JobEvent, at: datetime, **changes: Any) -> Job:
+    job = _get_job(connection, job_id).after(event, at, **changes)
+    _replace(connection, jobs_table, "id", _job_values(job))
+    return job
+
+
+def _replace(connection: Connection, table: Table, key: str, values: dict[str, Any]) -> None:
+    connection.execute(update(table).where(table.c[key] == values[key]).values(values))
+
+
+def _supersede(connection: Connection, series: Series, at: datetime) -> None:
+    earlier = select(jobs_table.c.id).where(
+        jobs_table.c.series_uid == series.series_uid,
+        jobs_table.c.revision < series.revision,
+        jobs_table.c.state.in_(SUPERSEDABLE),
+    )
+    for job_id in connection.execute(earlier).scalars().all():
+        _change_job(connection, job_id, JobEvent.SUPERSEDED, at, reason=f"revision {series.revision} replaces it")
+
+
+def _add_job(connection: Connection, series: Series, job: Job, at: datetime) -> Job:
+    number = _free_series_number(connection, series.study_uid, job.derived_series_number)
+    values = {**_job_values(job), "derived_series_number": number}
+    connection.execute(insert(jobs_table).values(values))
+    for destination in dict.fromkeys(job.snapshot["send"]):
+        delivery = Delivery(job.id, destination, next_attempt=at)
+        connection.execute(insert(deliveries_table).values(asdict(delivery)))
+    return _get_job(connection, job.id)
+
+
+def _free_series_number(connection: Connection, study_uid: str, wanted: int) -> int:
+    received = select(series_table.c.series_number).where(series_table.c.study_uid == study_uid)
+    derived = select(jobs_table.c.derived_series_number).join(series_table).where(series_table.c.study_uid == study_uid)
+    taken = {*connection.execute(received).scalars(), *connection.execute(derived).scalars()}
+    while wanted in taken:
+        wanted += 1
+    return wanted
+
+
+def _deliveries(connection: Connection, job_id: str) -> list[Delivery]:
+    query = select(deliveries_table).where(deliveries_table.c.job_id == job_id)
+    return [_delivery(row) for row in connection.execute(query).mappings()]
+
+
+def _save_delivery(connection: Connection, delivery: Delivery) -> None:
+    where = (
+        deliveries_table.c.job_id == delivery.job_id,
+        deliveries_table.c.destination == delivery.destination,
+    )
+    connection.execute(update(deliveries_table).where(*where).values(asdict(delivery)))
