@@ -1,0 +1,100 @@
+"""Logs: one line an event, from an allow-list of keys, never a value from a data set."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+import warnings
+from collections.abc import MutableMapping
+from typing import Any, Literal
+
+import structlog
+
+ALLOWED_KEYS = frozenset(
+    {
+        "event", "level", "timestamp",
+        "address", "attempt", "called_ae", "calling_ae", "count", "destination", "error", "evidence", "instances",
+        "job_id", "model", "peer", "reason", "revision", "role", "rule", "seconds", "series", "state", "status", "study", "instance",
+        "target", "where",
+    }
+)  # fmt: skip
+"""Keys that may stand in a log. `reason` is for reasons that the node words itself, without header values."""
+
+UID_KEYS = {"series_uid": "series", "study_uid": "study", "sop_instance_uid": "instance"}
+"""UIDs lead back to a patient: they are logged under another key as a salted hash, short enough to read out."""
+
+# Libraries whose messages quote identifiers or values: what matters of them is logged by our own code
+_SILENCED = ("pynetdicom", "pydicom", "highdicom", "apscheduler", "uvicorn", "alembic", "sqlalchemy", "py.warnings")
+
+
+def set_up(*, form: Literal["json", "console"], level: str, salt: bytes) -> None:
+    """Send all logs of this process to standard error in one form.
+
+    Parameters
+    ----------
+    form
+        ``json`` for machines, ``console`` for people.
+    level
+        ``debug``, ``info``, ``warning`` or ``error``.
+    salt
+        Makes the hashes of UIDs this node's own; the same salt lets `dicom-node series list` find a series of the log.
+    """
+    renderer: Any = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            HashUids(salt),
+            allow_listed,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    silence_libraries()
+
+
+def silence_libraries() -> None:
+    """Keep the libraries from logging what they read: pydicom's warnings and pynetdicom's messages quote values."""
+    logging.captureWarnings(capture=True)
+    warnings.simplefilter("ignore")
+    for name in _SILENCED:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.CRITICAL + 1)
+        logger.propagate = False
+
+
+class HashUids:
+    """A structlog processor that puts a salted hash in the place of each UID.
+
+    Parameters
+    ----------
+    salt
+        See `set_up`.
+    """
+
+    def __init__(self, salt: bytes) -> None:
+        self._salt = salt
+
+    def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        for key, shown in UID_KEYS.items():
+            if key in event:
+                event[shown] = short_hash(self._salt, str(event.pop(key)))
+        return event
+
+
+def short_hash(salt: bytes, uid: str) -> str:
+    """Return 10 hexadecimal digits that stand for a UID in logs."""
+    return hashlib.blake2b(uid.encode(), key=salt[:64], digest_size=5).hexdigest()
+
+
+def allow_listed(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Drop every key that is not on the list, and line breaks from what stays (an AE title may hold them)."""
+    return {
+        key: value if not isinstance(value, str) else value.replace("\r", " ").replace("\n", " ")
+        for key, value in event.items()
+        if key in ALLOWED_KEYS
+    }
