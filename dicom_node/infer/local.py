@@ -1,0 +1,184 @@
+"""Runs models in a child process on this machine: kept warm, killed on time-out, started afresh when it is needed."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dicom_node.domain.ports import InferenceOutcome, InferenceRequest
+from dicom_node.errors import JobHeld, ModelCrashed, ModelTimedOut
+from dicom_node.infer.scratch import Scratch
+from inference.volume import Volume
+from inference.worker import INPUT, OUTPUT
+
+_LONGEST_ANSWER = 1 << 20
+_GRACE_S = 2.0
+
+
+class LocalExecutor:
+    """Fulfils `dicom_node.domain.ports.Executor` with one child process.
+
+    Parameters
+    ----------
+    model_folders
+        Folders of bundles, the shipped ones first.
+    device
+        ``auto``, ``cpu`` or ``cuda:<n>``.
+    timeout_s
+        How long a model may take, its start included.
+    scratch
+        Folder for voxels on their way; made when it is not there.
+    command
+        What to start instead of `inference.worker`.
+    """
+
+    def __init__(
+        self,
+        model_folders: Sequence[Path],
+        *,
+        device: str,
+        timeout_s: float,
+        scratch: Path,
+        command: Sequence[str] | None = None,
+    ) -> None:
+        models = [argument for folder in model_folders for argument in ("--models", str(folder))]
+        self._command = command or (sys.executable, "-m", "inference.worker", *models, "--device", device)
+        self._timeout_s = timeout_s
+        self._scratch = Scratch(scratch)
+        self._one_at_a_time = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._closed = False
+        self._requests = 0
+
+    def run(self, request: InferenceRequest) -> InferenceOutcome:
+        """Run one model on one volume; see the port."""
+        with self._one_at_a_time, self._scratch.folder() as folder:
+            np.save(folder / INPUT, request.volume.voxels, allow_pickle=False)
+            answer = self._ask(request, folder)
+            if answer["ok"] is not True:
+                error = JobHeld if answer["kind"] == "refused" else ModelCrashed
+                raise error(str(answer["message"]))
+            return self._outcome(answer, folder)
+
+    def close(self) -> None:
+        """End the child process, in the middle of its work if need be, and remove the scratch files.
+
+        A `run` that is under way in another thread raises ModelCrashed.
+        """
+        self._closed = True
+        if self._child is not None:
+            if not self._one_at_a_time.locked() and self._child.stdin is not None:
+                with suppress(OSError):
+                    self._child.stdin.close()
+                with suppress(subprocess.TimeoutExpired):
+                    self._child.wait(_GRACE_S)
+            self._kill()
+        with self._one_at_a_time:
+            self._scratch.close()
+
+    def _ask(self, request: InferenceRequest, folder: Path) -> dict[str, Any]:
+        self._requests += 1
+        message = {
+            "id": self._requests,
+            "model": request.model,
+            "digest": request.digest,
+            "target": request.target,
+            "scratch": str(folder),
+            "affine": request.volume.affine.tolist(),
+            "unit": request.volume.unit,
+            "limit_s": math.ceil(self._timeout_s),
+        }
+        deadline = time.monotonic() + self._timeout_s
+        child = self._started()
+        try:
+            assert child.stdin is not None  # opened as a pipe below
+            child.stdin.write(json.dumps(message).encode() + b"\n")
+            child.stdin.flush()
+            line = self._line(child, deadline)
+        except (OSError, ModelCrashed, ModelTimedOut) as error:
+            self._kill()
+            if isinstance(error, OSError):
+                raise ModelCrashed("the inference process ended before it took the job") from error
+            raise
+        return self._understood(line)
+
+    def _line(self, child: subprocess.Popen[bytes], deadline: float) -> bytes:
+        """Read one line from the child, but not past the deadline."""
+        assert child.stdout is not None
+        answers = select.poll()  # not select.select, which takes no descriptor above 1023
+        answers.register(child.stdout, select.POLLIN)
+        line = b""
+        while not line.endswith(b"\n"):
+            left = deadline - time.monotonic()
+            if left <= 0 or not answers.poll(left * 1000):
+                raise ModelTimedOut(f"the model did not answer within {self._timeout_s:g} s")
+            part = os.read(child.stdout.fileno(), 65536)
+            if not part:
+                raise ModelCrashed("the inference process ended in the middle of the job")
+            line += part
+            if len(line) > _LONGEST_ANSWER:
+                raise ModelCrashed("the inference process answered with something that is no answer")
+        return line
+
+    def _understood(self, line: bytes) -> dict[str, Any]:
+        try:
+            answer = json.loads(line)
+            wanted = ("affine", "unit", "numbers", "seconds", "device") if answer["ok"] is True else ("kind", "message")
+            if answer["id"] == self._requests and all(key in answer for key in wanted):
+                return dict(answer)
+        except (ValueError, TypeError, KeyError):
+            pass
+        self._kill()
+        raise ModelCrashed("the inference process answered with something that is no answer")
+
+    def _outcome(self, answer: dict[str, Any], folder: Path) -> InferenceOutcome:
+        try:
+            voxels = np.load(folder / OUTPUT, allow_pickle=False)
+            return InferenceOutcome(
+                Volume(voxels, np.array(answer["affine"], np.float64), str(answer["unit"])),
+                {str(name): float(number) for name, number in answer["numbers"].items()},
+                float(answer["seconds"]),
+                str(answer["device"]),
+            )
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            self._kill()
+            raise ModelCrashed("the inference process left no volume behind") from error
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._child is not None and self._child.poll() is None:
+            return self._child
+        if self._closed:
+            raise ModelCrashed("the inference process was told to end")
+        self._child = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # a group of its own: killed whole, and no Ctrl-C of a terminal reaches it
+        )
+        return self._child
+
+    def _kill(self) -> None:
+        child = self._child
+        if child is None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        self._child = None

@@ -1,0 +1,1 @@
+"""Harmonizers without a network: the baselines that a network must beat."""

@@ -1,0 +1,167 @@
+"""The manifest of a bundle, ``model.yaml``: what the model is, takes and gives."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from inference.contract import InputContract
+from inference.errors import ModelRefused
+
+Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
+FileName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors$", max_length=128)]
+Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+STORED_MAX = 4095
+"""Largest stored integer of a derived MR series (12 bits)."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PinnedFile(_Part):
+    """A safetensors file of the bundle, and the SHA-256 that it must have."""
+
+    file: FileName
+    sha256: Sha256
+
+
+class ReferencePair(PinnedFile):
+    """A volume and what the model must make of it: tensors ``input``, ``output`` and ``affine``.
+
+    Attributes
+    ----------
+    target
+        The target of the output.
+    tolerance
+        Largest difference that is accepted, in parts of the output's range.
+    """
+
+    target: Name | None = None
+    tolerance: Fraction = 1e-4
+
+
+class OutputSpec(_Part):
+    """What the model gives.
+
+    Attributes
+    ----------
+    kind
+        ``mr``: a harmonized MR volume on the grid of its source.
+    unit
+        UCUM code.
+    range
+        Lowest and highest value that can come out.
+    """
+
+    kind: Literal["mr"]
+    unit: str
+    range: tuple[float, float]
+
+    @model_validator(mode="after")
+    def _range_is_a_range(self) -> OutputSpec:
+        if not self.range[0] < self.range[1]:
+            raise ValueError("range: the lowest comes first")
+        return self
+
+
+class Target(_Part):
+    """A look that the model can give, and how its values are stored: the same for every patient.
+
+    Attributes
+    ----------
+    values_per_unit
+        stored = round(value * values_per_unit), clipped to 0...4095.
+    window_center, window_width
+        Default window, in stored values.
+    """
+
+    values_per_unit: Positive
+    window_center: float
+    window_width: Positive
+
+
+class QaLimits(_Part):
+    """Limits of the output gate.
+
+    Attributes
+    ----------
+    min_gradient_cosine
+        Mean cosine between the gradients of source and result inside the head; below: the result is not sent.
+    warn_gradient_cosine
+        Below: the result is sent with a warning.
+    max_background_rise
+        How much brighter, in parts of the head's median, the air may become.
+    max_clipped
+        Part of the head that may lie at the upper end of the output's range.
+    """
+
+    min_gradient_cosine: Fraction = 0.8
+    warn_gradient_cosine: Fraction = 0.9
+    max_background_rise: Fraction = 0.1
+    max_clipped: Fraction = 0.01
+
+
+class Manifest(_Part):
+    """All of ``model.yaml``.
+
+    Attributes
+    ----------
+    name, version, family, task
+        How people and rules call it; the module of `inference.models` that runs it; what it is for.
+    licence, intended_use
+        Told to people.
+    runtime
+        ``numpy`` runs on the CPU; ``torch`` on the device that the node is set to.
+    input, output, targets, qa
+        What it takes, gives, aims at, and the limits of its output gate.
+    weights, reference
+        Its files.
+    """
+
+    format: Literal[1]
+    name: Name
+    version: str
+    family: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    task: Annotated[str, Field(pattern=r"^[a-z][a-z -]*$", max_length=32)]
+    licence: str
+    intended_use: str
+    runtime: Literal["numpy", "torch"]
+    input: InputContract
+    output: OutputSpec
+    targets: dict[Name, Target] = Field(default_factory=dict)
+    qa: QaLimits = QaLimits()
+    weights: PinnedFile
+    reference: ReferencePair
+
+    @model_validator(mode="after")
+    def _every_value_can_be_stored(self) -> Manifest:
+        for name, target in self.targets.items():
+            if self.output.range[0] < 0 or self.output.range[1] * target.values_per_unit > STORED_MAX + 0.5:
+                raise ValueError(f"targets.{name}: the output's range does not fit into 0...{STORED_MAX}")
+        if self.reference.target is not None and self.reference.target not in self.targets:
+            raise ValueError(f"reference.target: there is no target '{self.reference.target}'")
+        return self
+
+    def choose_target(self, name: str | None) -> str | None:
+        """Return the target that is meant: None means the only one, and no target when there is none.
+
+        Raises
+        ------
+        ModelRefused
+            When the bundle has no such target, or several and none is named.
+        """
+        if name in self.targets:
+            return name
+        if name is None and len(self.targets) <= 1:
+            return next(iter(self.targets), None)
+        offered = ", ".join(self.targets) or "none"
+        raise ModelRefused(
+            f"model {self.name} has no target '{name}': it offers {offered}"
+            if name
+            else f"model {self.name} needs a target: it offers {offered}"
+        )
