@@ -5,6 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from dicom_node.domain.identifiers import uid_of
+
+MANUFACTURER = "dicom-node project"
+MODEL_NAME = "dicom-node"
+"""Manufacturer and ManufacturerModelName of every derived object: by them a node knows the work of another."""
+
+IMPLEMENTATION_CLASS_UID = uid_of("implementation", [MODEL_NAME])
+IMPLEMENTATION_VERSION_NAME = "DICOM_NODE"
+"""In the file meta information of every file that the node writes (PS3.10 7.1)."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredScale:

@@ -1,0 +1,75 @@
+"""How the image was acquired: the frame's MR attributes, made whole where PS3.3 asks for a value."""
+
+from __future__ import annotations
+
+from pydicom import Dataset
+
+from dicom_node.domain.stack import Frame
+from dicom_node.encode.dates import split_acquisition_datetime
+from dicom_node.encode.modules import FRAME_MODULES
+from dicom_node.encode.verbatim import LO_LENGTH, copy_modules, text
+
+UNKNOWN_SEQUENCE = {"ScanningSequence": "RM", "SequenceVariant": "NONE"}
+"""Type 1 attributes (PS3.3 C.8.3.1) of a source that says nothing: research mode, no variant that is known."""
+
+CONDITIONAL: tuple[tuple[str, str, frozenset[bytes]], ...] = (
+    ("InversionTime", "ScanningSequence", frozenset({b"IR"})),
+    ("TriggerTime", "ScanOptions", frozenset({b"CG", b"PPG"})),
+)
+"""Type 2C attributes (PS3.3 C.8.3.1): required when the second holds one of the terms."""
+
+LATERALITIES = (b"R", b"L")
+
+
+def add_acquisition(image: Dataset, frame: Frame) -> None:
+    """Copy image plane, acquisition, contrast and MR attributes of a frame."""
+    copy_modules(frame.header, image, FRAME_MODULES)
+    split_acquisition_datetime(image)
+    _forget_empty(image, "PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient", "LossyImageCompression")
+    for keyword, value in UNKNOWN_SEQUENCE.items():
+        if not text(image, keyword):
+            setattr(image, keyword, value)
+    if not _holds(image, "ScanningSequence", frozenset({b"EP"})) or _holds(
+        image, "SequenceVariant", frozenset({b"SK"})
+    ):
+        _require(image, "RepetitionTime")
+    for keyword, condition, terms in CONDITIONAL:
+        if _holds(image, condition, terms):
+            _require(image, keyword)
+        elif frame.frame_number is not None and keyword in image:
+            del image[keyword]  # multi-frame images hold zeros here; what a classic source says is left to it
+    _add_laterality(image, frame.header)
+    _add_contrast_agent(image, frame.header)
+
+
+def _add_laterality(image: Dataset, header: Dataset) -> None:
+    """Add Laterality (0020,0060) of type 2C: from a multi-frame source, or empty where no body part decides."""
+    if "Laterality" in image:
+        return
+    if text(header, "FrameLaterality") in LATERALITIES:
+        image.Laterality = text(header, "FrameLaterality").decode()
+    elif not text(image, "BodyPartExamined"):
+        _require(image, "Laterality")
+
+
+def _add_contrast_agent(image: Dataset, header: Dataset) -> None:
+    """Add ContrastBolusAgent (0018,0010) where a source names the agents by code alone, as multi-frame images do."""
+    agents = [] if text(image, "ContrastBolusAgent") else header.get("ContrastBolusAgentSequence") or []
+    names = ", ".join(str(agent.get("CodeMeaning") or agent.get("CodeValue") or "unnamed") for agent in agents)
+    if names:
+        image.ContrastBolusAgent = names[:LO_LENGTH]
+
+
+def _holds(image: Dataset, keyword: str, terms: frozenset[bytes]) -> bool:
+    return not terms.isdisjoint(term.strip() for term in text(image, keyword).split(b"\\"))
+
+
+def _require(image: Dataset, keyword: str) -> None:
+    if keyword not in image:
+        setattr(image, keyword, None)
+
+
+def _forget_empty(image: Dataset, *keywords: str) -> None:
+    for keyword in keywords:
+        if keyword in image and not text(image, keyword):
+            del image[keyword]
