@@ -56,7 +56,11 @@ def load(path: Path, model: type[ModelT], *, context: Any = None) -> ModelT:
     FileRefused
         When the file cannot be read, is not YAML, or does not fit the model.
     """
-    data = read(path)
+    return fit(path, read(path), model, context=context)
+
+
+def fit(path: Path, data: LocatedMap, model: type[ModelT], *, context: Any = None) -> ModelT:
+    """Validate what `read` returned; as `load`, for callers that need the plain values first."""
     try:
         return model.model_validate(data, context=context)
     except ValidationError as error:
@@ -95,13 +99,32 @@ def validated(model: type[ModelT], data: Any, *, context: Any = None) -> ModelT:
     try:
         return model.model_validate(data, context=context)
     except ValidationError as error:
-        details = [located_error(e["loc"], _wording(e, model)) for e in error.errors(include_url=False)]
-    raise ValidationError.from_exception_data(model.__name__, details)
+        mistakes = worded(error, model)
+    raise ValidationError.from_exception_data(model.__name__, mistakes)
 
 
-def located_error(loc: Loc, message: str) -> InitErrorDetails:
-    """Return one error for `ValidationError.from_exception_data`: where, and what to tell the admin."""
-    return InitErrorDetails(type=PydanticCustomError("worded", "{message}", {"message": message}), loc=loc, input=None)
+def worded(error: ValidationError, model: type[BaseModel]) -> list[InitErrorDetails]:
+    """Return the errors of validating against `model` with a message for the admin in each, to be raised anew."""
+    return [
+        located_error(each["loc"], _wording(each, model), is_absent=each["type"] == "missing")
+        for each in error.errors(include_url=False)
+    ]
+
+
+def located_error(loc: Loc, message: str, *, is_absent: bool = False) -> InitErrorDetails:
+    """Return one error for `ValidationError.from_exception_data`.
+
+    Parameters
+    ----------
+    loc
+        Where, below the validator that raises it.
+    message
+        What to tell the admin.
+    is_absent
+        Whether `loc` ends in a key that the file lacks.
+    """
+    kind = "missing" if is_absent else "worded"
+    return InitErrorDetails(type=PydanticCustomError(kind, "{message}", {"message": message}), loc=loc, input=None)
 
 
 def problem_lines(path: Path, data: Any, error: ValidationError, model: type[BaseModel]) -> tuple[str, ...]:
@@ -166,7 +189,7 @@ def _wording(detail: Mapping[str, Any], model: type[BaseModel]) -> str:
     loc: Loc = detail["loc"]
     if detail["type"] == "extra_forbidden":
         return "not a key that is known here" + did_you_mean(str(loc[-1]), _keys_at(model, loc[:-1]))
-    message = _WORDS.get(detail["type"], detail["msg"])
+    message = detail["msg"] if "message" in detail.get("ctx", {}) else _WORDS.get(detail["type"], detail["msg"])
     return _one_line(message.replace("Input should be", "must be").removeprefix("Value error, "))
 
 
