@@ -7,15 +7,16 @@ import logging
 import sys
 import warnings
 from collections.abc import MutableMapping
+from pathlib import Path
 from typing import Any, Literal
 
 import structlog
 
 ALLOWED_KEYS = frozenset(
     {
-        "event", "level", "timestamp",
+        "event", "level", "timestamp", "study", "instance",
         "address", "attempt", "called_ae", "calling_ae", "count", "destination", "error", "evidence", "instances",
-        "job_id", "model", "peer", "reason", "revision", "role", "rule", "seconds", "series", "state", "status", "study", "instance",
+        "job_id", "model", "peer", "reason", "revision", "role", "rule", "seconds", "series", "state", "status",
         "target", "where",
     }
 )  # fmt: skip
@@ -80,6 +81,7 @@ class HashUids:
         self._salt = salt
 
     def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """Return the event with its UIDs hashed."""
         for key, shown in UID_KEYS.items():
             if key in event:
                 event[shown] = short_hash(self._salt, str(event.pop(key)))
@@ -89,6 +91,19 @@ class HashUids:
 def short_hash(salt: bytes, uid: str) -> str:
     """Return 10 hexadecimal digits that stand for a UID in logs."""
     return hashlib.blake2b(uid.encode(), key=salt[:64], digest_size=5).hexdigest()
+
+
+def culprit(error: BaseException) -> str:
+    """Return the kind of an unexpected error and the line that raised it; its message may quote a data set.
+
+    For logs, and for reasons that an admin reads and sends to the developers.
+    """
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    if frame is None:
+        return type(error).__name__
+    return f"{type(error).__name__} at {Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}"
 
 
 def allow_listed(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

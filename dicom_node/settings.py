@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from dicom_node import located_yaml
 from dicom_node.domain.identifiers import is_ae_title
+from dicom_node.yaml_tree import LocatedMap
 
 DEFAULT_FILE = Path("node.yaml")
 
@@ -151,7 +152,7 @@ def load_settings(path: Path | None = None) -> Settings:
     """
     if path is None and DEFAULT_FILE.is_file():
         path = DEFAULT_FILE
-    data = located_yaml.LocatedMap() if path is None else located_yaml.read(path)
+    data = LocatedMap() if path is None else located_yaml.read(path)
     try:
         settings = Settings(**data)
     except (ValidationError, SettingsError) as error:
@@ -161,7 +162,7 @@ def load_settings(path: Path | None = None) -> Settings:
     raise located_yaml.FileRefused(problems)
 
 
-def _problems(path: Path | None, data: located_yaml.LocatedMap, error: ValidationError | SettingsError) -> list[str]:
+def _problems(path: Path | None, data: LocatedMap, error: ValidationError | SettingsError) -> list[str]:
     if isinstance(error, SettingsError):  # an environment variable that is not what its key needs
         return [f"environment: {error}"]
     return list(located_yaml.problem_lines(path or Path("environment"), data, error, Settings))

@@ -62,6 +62,13 @@ JOB_TRANSITIONS: dict[tuple[JobState, JobEvent], JobState] = {
     (_S.HELD, _E.SUPERSEDED): _S.SUPERSEDED,
     (_S.FAILED, _E.RETRIED): _S.QUEUED,
     (_S.FAILED, _E.SUPERSEDED): _S.SUPERSEDED,
+    # work that was under way when a later revision superseded the job ends without effect
+    (_S.SUPERSEDED, _E.INTERRUPTED): _S.SUPERSEDED,
+    (_S.SUPERSEDED, _E.ENCODED): _S.SUPERSEDED,
+    (_S.SUPERSEDED, _E.HELD): _S.SUPERSEDED,
+    (_S.SUPERSEDED, _E.FAILED): _S.SUPERSEDED,
+    (_S.SUPERSEDED, _E.SENDING): _S.SUPERSEDED,
+    (_S.SUPERSEDED, _E.DELIVERED): _S.SUPERSEDED,
 }
 
 

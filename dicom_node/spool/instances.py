@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydicom import dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_file_meta_info
@@ -42,6 +43,15 @@ class Conflict:
 
     sop_instance_uid: str
     received: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesKey:
+    """Which series a folder holds."""
+
+    study_uid: str
+    series_uid: str
+    series_number: int | None
 
 
 class Spool:
@@ -125,6 +135,21 @@ class Spool:
     def instances(self, folder: str) -> list[Path]:
         """Return the instance files of a series folder, sorted."""
         return sorted((self._series / folder).glob("*" + _INSTANCE))
+
+    def identify(self, folder: str) -> SeriesKey:
+        """Tell which series a folder holds; the folder holds an instance."""
+        header = dcmread(
+            self.instances(folder)[0],
+            stop_before_pixels=True,
+            force=True,
+            specific_tags=["StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber"],
+        )
+        number = str(header.get("SeriesNumber", "")).strip()
+        return SeriesKey(
+            str(header.StudyInstanceUID),
+            str(header.SeriesInstanceUID),
+            int(number) if number.removeprefix("-").isdecimal() else None,
+        )
 
     def conflicts(self, folder: str) -> list[Conflict]:
         """Return what came again with other content, oldest first."""

@@ -183,8 +183,8 @@ class Ledger:
                 counted[table.name, row["state"]] = row["n"]
         return counted
 
-    def forget_late(self, series_uid: str, instances: int) -> None:
-        """Take note of how many instances a series holds now, so that those are not late any more."""
+    def count_instances(self, series_uid: str, instances: int) -> None:
+        """Take note of how many instances a series holds now, so that these are not late any more."""
         with self._engine.begin() as connection:
             connection.execute(
                 update(series_table).where(series_table.c.series_uid == series_uid).values(instances=instances)

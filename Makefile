@@ -1,0 +1,47 @@
+# make demo | make test | make lint | make bench | make docs; each makes .venv first when it is not there.
+SHELL := /bin/bash
+PYTHON ?= python3
+EXTRAS ?= dev
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+INPUT ?=
+PACS ?= embedded
+RULES ?=
+KEEP ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench docs clean
+
+help:  ## show this
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed: make PYTHON=python3.11 …'; exit 1; }
+	@echo 'Making $(VENV) with everything that the node needs (once; a few minutes, most of it PyTorch) …'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
+demo: $(STAMP)  ## scanner -> node -> PACS; INPUT=folder: your own DICOM; PACS=orthanc; KEEP=1: leave it running
+	@$(BIN)/python -m dicom_node.demo --pacs $(PACS) $(if $(INPUT),--input '$(INPUT)') $(if $(RULES),--rules '$(RULES)') $(if $(KEEP),--keep)
+
+test: $(STAMP) lint  ## lint, types, layers and tests
+	@$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(STAMP)  ## what is measured, each as ratios within one run
+	@for each in benchmarks/*.py; do $(BIN)/python $$each; done
+
+docs: $(STAMP)  ## write the tables in docs/ that come from the code
+	@$(BIN)/python -m dicom_node.route.reference
+	@$(BIN)/python -m dicom_node.receive.conformance
+
+clean:  ## remove .venv and what the demo made
+	rm -rf $(VENV) demo-output

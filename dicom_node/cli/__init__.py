@@ -1,0 +1,46 @@
+"""The command line: ``dicom-node``. Every command's module is imported when the command runs, so that help is quick."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from dicom_node import __version__
+from dicom_node.cli import apply, doctor, jobs, models, network, rules, series, serve
+from dicom_node.errors import NodeError
+from inference.errors import InferenceError
+
+app = typer.Typer(
+    name="dicom-node",
+    help="Receives MR series, runs the model that the rules name, and sends derived series to the PACS. Research use.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("serve")(serve.serve)
+app.command("apply")(apply.apply)
+app.add_typer(rules.app, name="rules")
+app.add_typer(series.app, name="series")
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(models.app, name="models")
+app.command("send")(network.send)
+app.command("echo")(network.echo)
+app.command("doctor")(doctor.doctor)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: bool = typer.Option(default=False, help="Show the version and exit.")) -> None:
+    if version:
+        typer.echo(f"dicom-node {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run a command; what it refuses is one line on standard error and exit status 1."""
+    try:
+        app()
+    except (NodeError, InferenceError) as error:
+        print(f"dicom-node: {error}", file=sys.stderr)
+        sys.exit(1)

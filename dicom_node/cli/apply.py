@@ -1,0 +1,128 @@
+"""``dicom-node apply``: run a model on files, without a node."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dicom_node.cli.options import Config, settings_of
+
+if TYPE_CHECKING:
+    from dicom_node.domain.ports import Executor
+    from dicom_node.domain.stack import Stack
+    from dicom_node.settings import Settings
+    from inference.bundle import Bundle
+
+NIFTI = (".nii", ".nii.gz")
+
+
+class ContrastName(StrEnum):
+    """What a NIfTI file cannot tell of itself."""
+
+    T1 = "T1"
+    T2 = "T2"
+    PD = "PD"
+    FLAIR = "FLAIR"
+
+
+def apply(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A DICOM folder, or a NIfTI file.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder for derived series, or a NIfTI file.")],
+    model: Annotated[str, typer.Option(help="As `dicom-node models list` shows it.")],
+    target: Annotated[
+        str | None, typer.Option(help="One of the model's targets; may be left out if it has one.")
+    ] = None,
+    contrast: Annotated[ContrastName | None, typer.Option(help="Of a NIfTI file.")] = None,
+    config: Config = None,
+) -> None:
+    """Run a model on a DICOM folder or a NIfTI file, through the same gates as a node would.
+
+    From DICOM comes DICOM: derived series that a PACS takes, one folder each below OUT.
+    """
+    settings = settings_of(config)
+    import tempfile
+    from contextlib import closing
+
+    from dicom_node.app import local_executor, model_folders
+    from inference.registry import Registry
+
+    bundle = Registry(model_folders(settings)).get(model)
+    bundle.manifest.choose_target(target)
+    with tempfile.TemporaryDirectory() as scratch, closing(local_executor(settings, Path(scratch))) as executor:
+        if source.name.endswith(NIFTI):
+            _apply_to_nifti(source, out, bundle, executor, target=target, contrast=contrast)
+        else:
+            _apply_to_folder(source, out, bundle, executor, target=target, settings=settings)
+
+
+def _apply_to_folder(
+    source: Path, out: Path, bundle: Bundle, executor: Executor, *, target: str | None, settings: Settings
+) -> None:
+    from dicom_node.cli.folders import series_in
+    from dicom_node.errors import JobHeld, SeriesRefused
+
+    made = 0
+    for number, found in enumerate(series_in(source), start=1):
+        if found.refused:
+            typer.echo(f"{found.series_uid}: not derived: {found.refused}", err=True)
+            continue
+        for stack in found.stacks:
+            named = f"{found.series_uid} {stack.label}".rstrip()
+            try:
+                folder = out / f"{number:03d}{f'-{stack.label}' if stack.label else ''}".replace("/", "_")
+                count = _derive_stack(stack, folder, bundle, executor, target=target, settings=settings)
+            except (SeriesRefused, JobHeld) as held:
+                typer.echo(f"{named}: not derived: {held}", err=True)
+            else:
+                made += 1
+                typer.echo(f"{named}: {count} instances in {folder}")
+    if not made:
+        raise SeriesRefused(f"{source}: no series could be derived, for the reasons above")
+
+
+def _derive_stack(
+    stack: Stack, folder: Path, bundle: Bundle, executor: Executor, *, target: str | None, settings: Settings
+) -> int:
+    """Write the derived series of one stack into a folder, and return how many instances it has."""
+    from dicom_node.derivation import derive
+    from dicom_node.domain.clock import SystemClock
+    from dicom_node.encode.derived_mr import to_bytes
+    from dicom_node.jobs import provenance_by_hand
+
+    provenance = provenance_by_hand(
+        stack,
+        bundle,
+        target=target,
+        at=SystemClock().now(),
+        number_offset=settings.derived.series_number_offset,
+    )
+    derived = derive(stack, bundle, executor, target=target, provenance=provenance)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, instance in enumerate(derived.instances, start=1):
+        (folder / f"{number:05d}.dcm").write_bytes(to_bytes(instance))
+    for warning in derived.warnings:
+        typer.echo(f"check: {warning}", err=True)
+    return len(derived.instances)
+
+
+def _apply_to_nifti(
+    source: Path, out: Path, bundle: Bundle, executor: Executor, *, target: str | None, contrast: ContrastName | None
+) -> None:
+    from dicom_node.cli.nifti import read_nifti, write_nifti
+    from dicom_node.derivation import harmonize
+    from inference.contract import Acquisition
+
+    taken = bundle.manifest.input.contrasts
+    assumed = contrast.value if contrast else (None if taken == "any" else taken[0])
+    if contrast is None and assumed is not None:
+        typer.echo(f"{source}: its contrast is assumed to be {assumed}; --contrast says otherwise", err=True)
+    acquisition = Acquisition(modality=bundle.manifest.input.modality, contrast=assumed)
+    volume = read_nifti(source, unit=bundle.manifest.input.unit)
+    result = harmonize(volume, acquisition, bundle, executor, target=target)
+    write_nifti(out, result.volume, like=source)
+    for warning in result.warnings:
+        typer.echo(f"check: {warning}", err=True)
+    typer.echo(f"{out}: written")

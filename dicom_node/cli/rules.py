@@ -1,0 +1,94 @@
+"""``dicom-node rules``: check a rules file, and ask what it would do with a series."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dicom_node.cli.options import Config, Json, settings_of, show_json
+
+if TYPE_CHECKING:
+    from dicom_node.cli.folders import SeriesOnDisk
+    from dicom_node.route.schema import RulesFile
+
+app = typer.Typer(help="Check the routing rules, and ask what they would do with a series.", no_args_is_help=True)
+
+
+@app.command("check")
+def check_rules(
+    file: Annotated[Path, typer.Argument(help="The rules file.")] = Path("routing_rules.yaml"), config: Config = None
+) -> None:
+    """Say everything that is wrong with a rules file: file, line, key. Exit status 1 when there is anything."""
+    settings = settings_of(config)
+    from dicom_node.app import catalogue, model_folders
+    from dicom_node.route.loader import check
+    from inference.registry import Registry
+
+    problems = check(file, catalogue(Registry(model_folders(settings))))
+    for problem in problems:
+        typer.echo(problem, err=True)
+    if problems:
+        raise typer.Exit(1)
+    typer.echo(f"{file}: all is well")
+
+
+@app.command("explain")
+def explain_rules(
+    path: Annotated[Path, typer.Argument(help="A DICOM file, or a folder of them.")],
+    rules: Annotated[Path | None, typer.Option(help="The rules file; without it the node's.")] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Say for each series which rules match, and which clause the others fail and with what value."""
+    settings = settings_of(config)
+    from dicom_node.app import catalogue, model_folders
+    from dicom_node.cli.folders import series_in
+    from dicom_node.route.loader import load_rules
+    from inference.registry import Registry
+
+    loaded = load_rules(rules or settings.rules, catalogue(Registry(model_folders(settings))))
+    rows = [row for found in series_in(path) for row in _explained(found, loaded)]
+    if json:
+        show_json({"series": rows})
+        return
+    for row in rows:
+        _show(row)
+
+
+def _explained(found: SeriesOnDisk, rules: RulesFile) -> list[dict[str, Any]]:
+    """Return one row a stack; a series without any has one row with the reason."""
+    from dicom_node.assemble.gate import refusal
+    from dicom_node.route.matcher import explain
+
+    if not found.stacks:
+        return [{"series_uid": found.series_uid, "stack": "", "facts": {}, "refused": found.refused, "rules": []}]
+    return [
+        {
+            "series_uid": found.series_uid,
+            "stack": stack.label,
+            "facts": {**stack.facts.header, **stack.facts.derived},
+            "refused": found.refused or refusal(stack),
+            "rules": [
+                {
+                    "name": verdict.name,
+                    "matched": verdict.matched,
+                    "failed": [{"clause": each.clause, "value": each.value} for each in verdict.failed],
+                }
+                for verdict in explain(stack.facts, rules)
+            ],
+        }
+        for stack in found.stacks
+    ]
+
+
+def _show(row: dict[str, Any]) -> None:
+    described = row["facts"].get("SeriesDescription", "")
+    typer.echo(f"{row['series_uid']}  {row['stack']}  {described}".rstrip())
+    if row["refused"]:
+        typer.echo(f"  no model may see it: {row['refused']}")
+    for rule in row["rules"]:
+        typer.echo(f"  {'matches' if rule['matched'] else 'does not match'}: {rule['name']}")
+        for failed in rule["failed"]:
+            typer.echo(f"      {failed['clause']}; it is {failed['value']}")

@@ -1,0 +1,65 @@
+"""``dicom-node series``: what was received, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dicom_node.cli.options import Config, Json, settings_of, show_fields, show_json, show_table
+
+if TYPE_CHECKING:
+    from dicom_node.domain.series import Series
+
+app = typer.Typer(help="What was received, and what became of it.", no_args_is_help=True)
+
+# `first_seen` and the like are more than a list needs; `show` has them
+_LISTED = ("series_uid", "state", "reason", "instances", "revision")
+
+
+@app.command("list")
+def list_series(config: Config = None, json: Json = False) -> None:
+    """List all received series with their state and, where they were ignored or held, why."""
+    settings = settings_of(config)
+    from dicom_node.app import open_ledger
+
+    rows = [_row(series) for series in open_ledger(settings).series()]
+    if json:
+        show_json(rows)
+        return
+    show_table(_LISTED, [list(row.values()) for row in rows], empty="Nothing was received yet: point a scanner here.")
+
+
+@app.command("show")
+def show_series(
+    uid: Annotated[str, typer.Argument(help="SeriesInstanceUID, as `series list` shows it.")],
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Show one series: its state and why, its evidence, its jobs, and instances that came again changed."""
+    settings = settings_of(config)
+    from dicom_node.app import open_ledger, open_spool
+    from dicom_node.errors import NotFound
+
+    ledger = open_ledger(settings)
+    series = ledger.find_series(uid)
+    if series is None:
+        raise NotFound(f"no series {uid}: `dicom-node series list` shows them")
+    conflicts = [
+        {"sop_instance_uid": each.sop_instance_uid, "received": each.received.isoformat()}
+        for each in open_spool(settings).conflicts(series.folder)
+    ]
+    jobs = [{"id": job.id, "rule": job.rule, "state": job.state, "reason": job.reason} for job in ledger.jobs(uid)]
+    if json:
+        show_json({**_row(series), "conflicts": conflicts, "evidence": series.evidence, "jobs": jobs})
+        return
+    show_fields({**asdict(series), "state": series.state.value})
+    typer.echo("")
+    show_table(("job", "rule", "state", "reason"), [list(job.values()) for job in jobs], empty="No jobs.")
+    for conflict in conflicts:
+        typer.echo(f"came again with other content, set aside: {conflict['sop_instance_uid']} {conflict['received']}")
+
+
+def _row(series: Series) -> dict[str, Any]:
+    return {name: getattr(series, name) for name in _LISTED}

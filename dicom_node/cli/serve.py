@@ -1,0 +1,60 @@
+"""``dicom-node serve``: the node itself."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from dicom_node.cli.options import Config, settings_of
+
+END_WITHIN_S = 9.5
+
+
+class RoleName(StrEnum):
+    """What the process does."""
+
+    ALL = "all"
+    RECEIVER = "receiver"
+    ENGINE = "engine"
+    CONSOLE = "console"
+
+
+def serve(
+    config: Config = None,
+    role: Annotated[RoleName, typer.Option(help="Everything, or one part beside other processes.")] = RoleName.ALL,
+) -> None:
+    """Run the node until SIGTERM or Ctrl-C; SIGHUP reads the rules again.
+
+    Series that arrive on listen.port are stored, routed by the rules, and their derived series sent.
+    """
+    settings = settings_of(config)
+    from dicom_node.log import set_up
+    from dicom_node.node import Node
+    from dicom_node.spool.identity import identity
+
+    set_up(form=settings.log.format, level=settings.log.level, salt=identity(settings.data_dir).salt)
+    node = Node(settings, role.value)
+    asked = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: asked.set())
+    signal.signal(signal.SIGHUP, lambda _number, _frame: node.reload_rules())
+    node.start()
+    for what, port in node.addresses.items():
+        print(f"{what}: port {port}", file=sys.stderr)
+    asked.wait()
+    _end_in_time()
+    node.stop()
+
+
+def _end_in_time() -> None:
+    """Whatever still hangs in a thread, the process ends: all that counts is durable already."""
+    import os
+
+    timer = threading.Timer(END_WITHIN_S, os._exit, args=(0,))
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,157 @@
+"""From a stack to the instances of a derived series: assemble -> infer -> gate -> encode.
+
+The one way on which voxels pass: the node's jobs and `dicom-node apply` both take it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pydicom import Dataset
+
+from dicom_node.assemble import gate as input_gate
+from dicom_node.assemble.volume import read_volume
+from dicom_node.domain.ports import Executor, InferenceRequest
+from dicom_node.domain.provenance import Provenance, StoredScale
+from dicom_node.domain.stack import Stack
+from dicom_node.encode import derived_mr
+from dicom_node.errors import JobHeld
+from dicom_node.infer import gate as output_gate
+from inference.bundle import Bundle
+from inference.contract import Acquisition
+from inference.volume import Volume
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Harmonized:
+    """What a model made of a volume, after the output gate let it pass.
+
+    Attributes
+    ----------
+    source, volume
+        Before and after.
+    warnings
+        Of the output gate.
+    numbers
+        What model and gate measured.
+    seconds
+        Stage -> how long it took.
+    """
+
+    source: Volume
+    volume: Volume
+    warnings: tuple[str, ...]
+    numbers: Mapping[str, float]
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Derived:
+    """A derived series.
+
+    Attributes
+    ----------
+    instances
+        Ready to be written and sent.
+    warnings, numbers, seconds
+        See `Harmonized`; those of the encoder stand with them.
+    """
+
+    instances: tuple[Dataset, ...]
+    warnings: tuple[str, ...]
+    numbers: Mapping[str, float]
+    seconds: Mapping[str, float]
+
+
+def refusal(stack: Stack, bundle: Bundle) -> str | None:
+    """Say why a model may not see a stack, from the headers alone; None when nothing speaks against it."""
+    reasons = bundle.manifest.input.acquisition_violations(_acquisition(stack))
+    return "; ".join(reasons) or input_gate.refusal(stack)
+
+
+def derive(stack: Stack, bundle: Bundle, executor: Executor, *, target: str | None, provenance: Provenance) -> Derived:
+    """Run a model on a stack and encode what passes the gates.
+
+    Raises
+    ------
+    SeriesRefused
+        When the stack cannot become a volume.
+    JobHeld
+        When the model's contract or the output gate says no.
+    JobFailed
+        When the model breaks.
+    """
+    started = time.perf_counter()
+    reason = refusal(stack, bundle)
+    if reason is not None:
+        raise JobHeld(reason)
+    source = read_volume(stack)
+    assembled = time.perf_counter()
+    made = harmonize(source, _acquisition(stack), bundle, executor, target=target)
+    before_encode = time.perf_counter()
+    encoded = derived_mr.encode(
+        stack,
+        made.volume.voxels,
+        scale=_stored_scale(bundle, target),
+        provenance=replace(provenance, warnings=made.warnings),
+    )
+    seconds = {
+        "assemble": assembled - started,
+        **made.seconds,
+        "encode": time.perf_counter() - before_encode,
+    }
+    numbers = {**made.numbers, "clipped_voxels": float(encoded.clipped_voxels)}
+    return Derived(encoded.instances, made.warnings, numbers, seconds)
+
+
+def harmonize(
+    source: Volume, acquisition: Acquisition, bundle: Bundle, executor: Executor, *, target: str | None
+) -> Harmonized:
+    """Run a model on a volume, between its input contract and the output gate.
+
+    Raises
+    ------
+    JobHeld
+        When one of the two says no.
+    JobFailed
+        When the model breaks.
+    """
+    contract = bundle.manifest.input
+    _hold((*contract.acquisition_violations(acquisition), *contract.volume_violations(source)))
+    started = time.perf_counter()
+    outcome = executor.run(InferenceRequest(bundle.manifest.name, bundle.digest, target, source))
+    inferred = time.perf_counter()
+    verdict = output_gate.judge(source, outcome.volume, output=bundle.manifest.output, limits=bundle.manifest.qa)
+    _hold(verdict.failures)
+    seconds = {"infer": inferred - started, "gate": time.perf_counter() - inferred}
+    return Harmonized(source, outcome.volume, verdict.warnings, {**outcome.numbers, **verdict.numbers}, seconds)
+
+
+def _acquisition(stack: Stack) -> Acquisition:
+    return Acquisition(
+        modality=str(stack.facts.get("Modality") or ""),
+        contrast=_text(stack, "contrast"),
+        contrast_agent=bool(stack.facts.get("contrast_agent")),
+        body_part=_text(stack, "BodyPartExamined"),
+        is_original=stack.facts.get("is_original") is not False,
+    )
+
+
+def _hold(reasons: Sequence[str]) -> None:
+    if reasons:
+        raise JobHeld("; ".join(reasons))
+
+
+def _text(stack: Stack, key: str) -> str | None:
+    value = stack.facts.get(key)
+    return None if value is None else str(value)
+
+
+def _stored_scale(bundle: Bundle, target: str | None) -> StoredScale:
+    chosen = bundle.manifest.choose_target(target)
+    if chosen is None:
+        raise JobHeld(f"model {bundle.manifest.name} names no target, so that no stored scale is known")
+    entry = bundle.manifest.targets[chosen]
+    return StoredScale(entry.values_per_unit, entry.window_center, entry.window_width)

@@ -1,0 +1,100 @@
+"""Makes jobs: what a rule wants done with a stack, with everything fixed that a retry must not change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from dicom_node import __version__
+from dicom_node.domain.job import Job, job_id
+from dicom_node.domain.provenance import Provenance
+from dicom_node.domain.series import Series
+from dicom_node.domain.stack import Stack
+from dicom_node.encode.uids import series_uid
+from inference.bundle import Bundle
+
+PRIORITIES = {"urgent": 0, "routine": 1, "batch": 2}
+
+
+def job_for(
+    series: Series, stack: Stack, bundle: Bundle, *, snapshot: Mapping[str, Any], at: datetime, number_offset: int
+) -> Job:
+    """Return the job of one rule on one stack.
+
+    Parameters
+    ----------
+    snapshot
+        Of the rule and its destinations, as `dicom_node.route.loader.snapshot` makes it.
+    at
+        UTC; becomes the date in every derived header.
+    number_offset
+        Added to the source's series number.
+    """
+    rule = snapshot["rule"]
+    target = bundle.manifest.choose_target(rule["run"].get("target"))
+    return Job(
+        id=job_id(series.series_uid, series.revision, stack.label, rule["name"]),
+        series_uid=series.series_uid,
+        revision=series.revision,
+        stack=stack.label,
+        rule=rule["name"],
+        snapshot={**snapshot, "send": rule["send"]},
+        model=bundle.manifest.name,
+        model_digest=bundle.digest,
+        target=target,
+        derived_series_uid=_derived_uid(stack, bundle, target, rule=rule["name"], revision=series.revision),
+        derived_series_number=(series.series_number or 0) + number_offset,
+        # DICOM times carry microseconds, so nothing is lost on the way through the ledger and the headers
+        derived_at=at,
+        priority=PRIORITIES[rule["priority"]],
+        times={"queued": at},
+    )
+
+
+def provenance_of(job: Job, bundle: Bundle, *, serial_number: str) -> Provenance:
+    """Return what the derived headers of a job tell about where they come from."""
+    return Provenance(
+        model=job.model,
+        model_version=bundle.manifest.version,
+        model_digest=job.model_digest,
+        task=bundle.manifest.task,
+        target=job.target,
+        node_version=__version__,
+        serial_number=serial_number,
+        series_uid=job.derived_series_uid,
+        series_number=job.derived_series_number,
+        derived_at=job.derived_at,
+        revision=job.revision,
+    )
+
+
+def provenance_by_hand(
+    stack: Stack, bundle: Bundle, *, target: str | None, at: datetime, number_offset: int
+) -> Provenance:
+    """Return the same for a stack that is worked on without a node and its ledger."""
+    chosen = bundle.manifest.choose_target(target)
+    number = stack.facts.get("SeriesNumber")
+    return Provenance(
+        model=bundle.manifest.name,
+        model_version=bundle.manifest.version,
+        model_digest=bundle.digest,
+        task=bundle.manifest.task,
+        target=chosen,
+        node_version=__version__,
+        serial_number="COMMAND LINE",
+        series_uid=_derived_uid(stack, bundle, chosen, rule="", revision=1),
+        series_number=(number if isinstance(number, int) else 0) + number_offset,
+        derived_at=at,
+        revision=1,
+    )
+
+
+def _derived_uid(stack: Stack, bundle: Bundle, target: str | None, *, rule: str, revision: int) -> str:
+    return series_uid(
+        [frame.sop_instance_uid for frame in stack.frames],
+        bundle.digest,
+        parameters={"model": bundle.manifest.name, "target": target or "", "rule": rule, "stack": stack.label},
+        kind=bundle.manifest.output.kind,
+        revision=revision,
+    )

@@ -1,0 +1,259 @@
+"""A running node: the roles that it plays, what ticks in it, and how it ends."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Literal
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+from prometheus_client.core import Metric
+from sqlalchemy.exc import SQLAlchemyError
+
+from dicom_node.app import GIB, local_executor, open_ledger, open_pipeline, open_receiver, open_results, open_spool
+from dicom_node.console.health import metrics, problems
+from dicom_node.console.http import HttpServer, console
+from dicom_node.domain.clock import SystemClock
+from dicom_node.errors import RefusedToStart
+from dicom_node.log import culprit
+from dicom_node.receive.counters import Counts
+from dicom_node.settings import Settings
+from dicom_node.spool.identity import claim
+from dicom_node.spool.retention import expire, limit
+
+Role = Literal["all", "receiver", "engine", "console"]
+
+COLLECT_EVERY_S = 0.25
+INFER_EVERY_S = 0.25
+DELIVER_EVERY_S = 0.5
+RULES_EVERY_S = 2
+EXPIRE_EVERY_S = 3600
+STALLED_AFTER_S = 60
+"""A tick that is this late means that something in the engine hangs."""
+
+DRAIN_S = 4.0
+"""How long open associations may go on when the node ends; with what follows it stays within 10 s."""
+
+log = structlog.get_logger()
+
+
+class Node:
+    """One process of the node.
+
+    Parameters
+    ----------
+    settings
+        See `Settings`.
+    role
+        What it does: everything, or one part of it beside other processes on the same data folder.
+
+    Raises
+    ------
+    RefusedToStart
+        When an address, the data folder, the ledger or the rules cannot be used.
+    """
+
+    def __init__(self, settings: Settings, role: Role) -> None:
+        self._settings = settings
+        self._receives = role in ("all", "receiver")
+        self._works = role in ("all", "engine")
+        self._stopping = threading.Event()
+        self._ticked: dict[str, float] = {}
+        self._spool = open_spool(settings)
+        self._claims = [
+            claim(settings.data_dir, name)
+            for name, has in (("receiver", self._receives), ("engine", self._works))
+            if has
+        ]
+        self._ledger = open_ledger(settings)
+        self._executor = local_executor(settings)
+        self._pipeline = (
+            open_pipeline(settings, spool=self._spool, ledger=self._ledger, executor=self._executor)
+            if self._works
+            else None
+        )
+        self._receiver = open_receiver(settings, self._spool) if self._receives else None
+        self._console = self._open_console() if role in ("all", "console") else None
+        self._scheduler = BackgroundScheduler(timezone="UTC")
+        self._senders = ThreadPoolExecutor(max_workers=8, thread_name_prefix="deliver")
+        self._sending: dict[str, Future[None]] = {}
+
+    @property
+    def addresses(self) -> dict[str, int]:
+        """Return the ports that are listened on, by what answers there."""
+        ports = {}
+        if self._receiver is not None:
+            ports["dicom"] = self._receiver.port
+        if self._console is not None:
+            ports["http"] = self._console.port
+        return ports
+
+    def start(self) -> None:
+        """Begin: reconcile what an earlier end left behind, then work, then receive.
+
+        Raises
+        ------
+        RefusedToStart
+            When the DICOM port cannot be taken.
+        """
+        if self._receives:
+            self._spool.sweep()
+        if self._pipeline is not None:
+            self._pipeline.reconcile()
+            self._schedule()
+        if self._receiver is not None:
+            self._receiver.start()
+        if self._console is not None:
+            self._console.start()
+        log.info("node_started", count=len(self.addresses))
+
+    def stop(self) -> None:
+        """End within ten seconds: associations drain, the model is killed; its job runs again at the next start."""
+        log.info("node_stopping")
+        self._stopping.set()
+        if self._receiver is not None:
+            self._receiver.stop(DRAIN_S)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        if self._pipeline is not None:
+            self._pipeline.stop()
+        self._executor.close()
+        self._senders.shutdown(wait=False, cancel_futures=True)
+        if self._console is not None:
+            self._console.stop()
+        self._wait_for_senders(2.0)
+        for held in self._claims:
+            held.close()
+        log.info("node_stopped")
+
+    def reload_rules(self) -> None:
+        """Read the rules again now; broken ones change nothing."""
+        if self._pipeline is not None:
+            self._pipeline.reload_rules()
+
+    def _wait_for_senders(self, at_most_s: float) -> None:
+        end = time.monotonic() + at_most_s
+        for future in self._sending.values():
+            if not future.cancelled():
+                with_time_left = max(0.0, end - time.monotonic())
+                _settled(future, with_time_left)
+
+    # --- ticks
+
+    def _schedule(self) -> None:
+        pipeline = self._pipeline
+        assert pipeline is not None
+        ticks: Mapping[str, tuple[Callable[[], object], float]] = {
+            "collect": (partial(_in_turn, pipeline.collect, pipeline.route), COLLECT_EVERY_S),
+            "infer": (self._infer_all, INFER_EVERY_S),
+            "deliver": (self._deliver_all, DELIVER_EVERY_S),
+            "rules": (pipeline.reload_rules_if_changed, RULES_EVERY_S),
+            "expire": (self._expire, EXPIRE_EVERY_S),
+        }
+        for name, (tick, seconds) in ticks.items():
+            self._ticked[name] = time.monotonic()
+            self._scheduler.add_job(
+                partial(self._tick, name, tick), "interval", seconds=seconds, id=name, max_instances=1, coalesce=True
+            )
+        self._scheduler.start()
+
+    def _tick(self, name: str, tick: Callable[[], object]) -> None:
+        """Run one tick; whatever goes wrong in it, the next one comes."""
+        if self._stopping.is_set():
+            return
+        try:
+            tick()
+        except Exception as error:  # the boundary between our work and the scheduler's thread
+            log.error("tick_failed", where=name, error=culprit(error))
+        else:
+            self._ticked[name] = time.monotonic()
+
+    def _infer_all(self) -> None:
+        assert self._pipeline is not None
+        while not self._stopping.is_set() and self._pipeline.infer():
+            self._ticked["infer"] = time.monotonic()
+
+    def _deliver_all(self) -> None:
+        """Give every destination a thread of its own, so that a slow one holds up none of the others."""
+        assert self._pipeline is not None
+        for name in self._pipeline.destinations_due():
+            if name not in self._sending or self._sending[name].done():
+                self._sending[name] = self._senders.submit(self._tick, "deliver", partial(self._pipeline.deliver, name))
+
+    def _expire(self) -> None:
+        before = limit(SystemClock().now(), self._settings.retention.keep_days)
+        deleted = expire(self._ledger, self._spool, open_results(self._settings), before=before)
+        log.info("expired", count=deleted)
+
+    # --- health
+
+    def _open_console(self) -> HttpServer:
+        where = self._settings.console
+        try:
+            return HttpServer(console(self.problems, self._metrics), host=where.host, port=where.port)
+        except OSError as error:
+            raise RefusedToStart(f"console: {where.host}:{where.port} cannot be taken: {error.strerror}") from error
+
+    def problems(self) -> Sequence[str]:
+        """Return what keeps this process from working, one sentence each."""
+        return problems(
+            {"disk": self._disk, "ledger": self._ledger_answers, "engine": self._engine, "rules": self._rules}
+        )
+
+    def _disk(self) -> str | None:
+        free, needed = self._spool.free_bytes() / GIB, self._settings.retention.min_free_gib
+        return None if free >= needed else f"{free:.1f} GiB are free, {needed:g} are needed: nothing is taken"
+
+    def _ledger_answers(self) -> str | None:
+        try:
+            self._ledger.ping()
+        except SQLAlchemyError as error:
+            return f"does not answer ({type(error).__name__})"
+        return None
+
+    def _engine(self) -> str | None:
+        now = time.monotonic()
+        limits = {"infer": self._settings.infer.timeout_s + STALLED_AFTER_S, "expire": 2 * EXPIRE_EVERY_S}
+        late = [name for name, at in self._ticked.items() if now - at > limits.get(name, STALLED_AFTER_S)]
+        return f"{', '.join(late)} did not end well for a while: see the log" if late else None
+
+    def _rules(self) -> str | None:
+        return None if self._pipeline is None else self._pipeline.rules_problem
+
+    def _metrics(self) -> Sequence[Metric]:
+        receiver = self._receiver
+        return list(
+            metrics(
+                self._ledger,
+                free_bytes=self._spool.free_bytes,
+                received=lambda: {} if receiver is None else _received(receiver.counters.snapshot()),
+                ready=lambda: not self.problems(),
+            )
+        )
+
+
+def _received(counts: Counts) -> dict[str, int]:
+    return {
+        "associations_accepted": counts.associations_accepted,
+        "associations_rejected": counts.associations_rejected,
+        "received_bytes": counts.received_bytes,
+        **{f"instances_{outcome.value}": count for outcome, count in counts.instances.items()},
+        "instances_refused": sum(counts.refused.values()),
+    }
+
+
+def _in_turn(*steps: Callable[[], object]) -> None:
+    for step in steps:
+        step()
+
+
+def _settled(future: Future[None], at_most_s: float) -> None:
+    """Wait for a delivery to end, but not longer; what was not confirmed is sent again at the next start."""
+    try:
+        future.result(timeout=at_most_s)
+    except TimeoutError:
+        log.info("delivery_cut_short")

@@ -1,0 +1,39 @@
+"""Derived series on disk, a folder a job, until they are delivered and their time is over."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from dicom_node.spool import durable
+
+
+class Results:
+    """Encoded instances below one folder.
+
+    Parameters
+    ----------
+    root
+        Made when it is not there.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        root.mkdir(parents=True, exist_ok=True, mode=0o750)
+
+    def folder(self, job_id: str) -> Path:
+        """Return where the derived series of a job lies or will lie."""
+        return self._root / job_id
+
+    def write(self, job_id: str, files: Sequence[bytes]) -> None:
+        """Store the files of a derived series: all of them durably, or none."""
+        durable.write_folder(self.folder(job_id), {f"{n:05d}.dcm": file for n, file in enumerate(files, start=1)})
+
+    def paths(self, job_id: str) -> list[Path]:
+        """Return the files of a derived series in slice order; empty when there are none."""
+        return sorted(self.folder(job_id).glob("*.dcm"))
+
+    def discard(self, job_id: str) -> None:
+        """Delete the files of a derived series."""
+        shutil.rmtree(self.folder(job_id), ignore_errors=True)

@@ -1,0 +1,47 @@
+"""Which received series and results may be deleted: finished, and older than the admin asked to keep them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from dicom_node.domain.job import JobState
+from dicom_node.domain.series import SeriesState
+from dicom_node.spool.instances import Spool
+from dicom_node.spool.ledger import Ledger
+from dicom_node.spool.results import Results
+
+FINISHED_SERIES = frozenset({SeriesState.ROUTED, SeriesState.IGNORED, SeriesState.HELD})
+# FAILED is not among them: what could not be delivered stays until an admin has decided
+FINISHED_JOBS = frozenset({JobState.DELIVERED, JobState.HELD, JobState.CANCELLED, JobState.SUPERSEDED})
+
+
+def expire(ledger: Ledger, spool: Spool, results: Results, *, before: datetime) -> int:
+    """Delete the files of finished series that last changed before a time; the ledger keeps what became of them.
+
+    Parameters
+    ----------
+    before
+        UTC.
+
+    Returns
+    -------
+    How many series were deleted from the disk.
+    """
+    deleted = 0
+    for series in ledger.series():
+        if series.state not in FINISHED_SERIES or series.changed >= before:
+            continue
+        jobs = ledger.jobs(series.series_uid)
+        if any(job.state not in FINISHED_JOBS or max(job.times.values()) >= before for job in jobs):
+            continue
+        if spool.instances(series.folder):
+            deleted += 1
+            spool.discard(series.folder)
+            for job in jobs:
+                results.discard(job.id)
+    return deleted
+
+
+def limit(now: datetime, keep_days: float) -> datetime:
+    """Return the time before which what is finished may go."""
+    return now - timedelta(days=keep_days)
