@@ -152,10 +152,10 @@ def problem_lines(path: Path, data: Any, error: ValidationError, model: type[Bas
 def did_you_mean(word: str, names: Iterable[str]) -> str:
     """Return ``; did you mean 'X'?`` with the nearest of `names`, the few that there are, or nothing."""
     known = list(names)
-    by_folded = {name.casefold(): name for name in reversed(known)}
-    near = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word.casefold(), {name.casefold() for name in known}, n=1, cutoff=0.6)
     if near:
-        return f"; did you mean '{by_folded[near[0]]}'?"
+        meant = [name for name in known if name.casefold() == near[0]]  # a fact and a keyword may differ in case only
+        return f"; did you mean '{max(meant, key=lambda name: difflib.SequenceMatcher(None, word, name).ratio())}'?"
     if 0 < len(known) <= 8:
         return "; there is " + ", ".join(f"'{name}'" for name in known)
     return ""

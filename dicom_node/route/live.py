@@ -1,0 +1,86 @@
+"""The rules in force: a file that is read again when it changes, and kept as it was when the new one is broken."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from dicom_node.domain.ports import Catalogue
+from dicom_node.errors import RefusedToStart
+from dicom_node.route.loader import load_rules
+from dicom_node.route.schema import RulesFile
+
+_Stamp = tuple[int, int, int]
+
+
+class LiveRules:
+    """The rules in force; safe to use from several threads.
+
+    Parameters
+    ----------
+    path
+        The rules file.
+    catalogue
+        What it may name.
+
+    Raises
+    ------
+    RefusedToStart
+        When the file is broken: without good rules there is nothing to keep.
+    """
+
+    def __init__(self, path: Path, catalogue: Catalogue) -> None:
+        self._path = path
+        self._catalogue = catalogue
+        self._lock = threading.Lock()
+        self._stamp = _stamp(path)
+        self._current = load_rules(path, catalogue)
+        self._problem: str | None = None
+
+    @property
+    def current(self) -> RulesFile:
+        """The last rules that were without mistakes; a caller keeps one object for the whole of a decision."""
+        return self._current
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the file as it was last read; None when its rules are in force."""
+        return self._problem
+
+    def reload(self) -> str | None:
+        """Read the file again.
+
+        Returns
+        -------
+        None when its rules are in force now; else one line that says what is wrong with it, and the old ones stay.
+        """
+        with self._lock:
+            return self._read()
+
+    def reload_if_changed(self) -> str | None:
+        """Read the file again if its time, size or inode changed since it was last read; returns as `reload` does.
+
+        A broken file is reported once, not at every tick.
+        """
+        with self._lock:
+            return None if _stamp(self._path) == self._stamp else self._read()
+
+    def _read(self) -> str | None:
+        before = _stamp(self._path)
+        try:
+            rules = load_rules(self._path, self._catalogue)
+        except RefusedToStart as refusal:
+            self._stamp, self._problem = before, str(refusal)
+            return self._problem
+        if _stamp(self._path) != before:
+            return f"{self._path}: changed while it was read; it is read again"  # the stamp stays old: so it will be
+        self._stamp, self._current, self._problem = before, rules, None
+        return None
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
