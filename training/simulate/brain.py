@@ -12,7 +12,7 @@ from training.simulate.shapes import Coordinates, blend, ellipsoid, smooth_field
 from training.simulate.space import LATTICE_MM, Canvas, Region
 from training.simulate.tissues import Tissue
 
-GYRUS_MM = 13.0
+GYRUS_MM = 13.5
 """Mean distance between sulci."""
 STEM = (((0, 10, -12), (0, 6, -28), (0, 14, -50), (0, 20, -72)), (10, 13.5, 8, 6))
 _INSULA_MM = 33.0
@@ -44,9 +44,9 @@ def cerebrum(at: Coordinates) -> Float32Array:
     """Return the distance from the hull of both hemispheres, temporal lobes included."""
     x, y, z = at
     side = np.abs(x)
-    egg = (x / (1 + np.float32(0.0012) * y), y, z)
+    egg = (np.asarray(x / (1 + np.float32(0.0012) * y), np.float32), y, z)
     floor = np.float32(-21) + np.float32(6) * np.clip((-y - 15) / 40, 0, 1) - z
-    dome = -blend(-ellipsoid(egg, (0, 0, 0), (65, 83, 69)), -floor, 22)
+    dome = -blend(-ellipsoid(egg, (0, 0, 0), (65, 83, 69)), np.asarray(-floor, np.float32), 22)
     return blend(dome, ellipsoid((side, y, z), (37, -8, -27), (24, 43, 21)), 5)
 
 
@@ -59,8 +59,8 @@ def cerebellum(at: Coordinates) -> Float32Array:
 
 def cavity(at: Coordinates, shape: BrainShape) -> Float32Array:
     """Return the distance from the inner table of the skull."""
-    base = blend(cerebellum(at), tube(at, *STEM) - 4, 12)
-    return np.asarray(blend(cerebrum(at), base, 12) - np.float32(shape.gap_mm), np.float32)
+    base = blend(cerebellum(at), tube(at, *STEM) - 3, 8)
+    return np.asarray(blend(cerebrum(at), base, 8) - np.float32(shape.gap_mm), np.float32)
 
 
 def paint_brain(canvas: Canvas, region: Region, shape: BrainShape, rng: np.random.Generator) -> None:

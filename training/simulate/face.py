@@ -117,13 +117,10 @@ def paint_soft_tissue(
     """Paint skin, the fat below it and, deeper, muscle with fat between its bellies."""
     _, y, z = region.at
     low = np.clip((-30 - z) / 40, 0, 1)
-    fat = shape.scalp_mm - 2 + low * np.float32(shape.fat_mm) * np.clip((y + 130) / 100, 0.5, 1.6)
+    fat = shape.scalp_mm - 2 + low * np.float32(shape.fat_mm) * np.clip((y + 130) / 120, 0.5, 1.3)
     fat = fat * (1 + np.float32(0.2) * smooth_field(rng, skin.shape, 8))
-    coarse = np.abs(wavy_field(rng, (skin.shape[0] // 2, *skin.shape[1:]), 34 / LATTICE_MM))
-    bellies = np.repeat(coarse, 2, axis=0)[: skin.shape[0]]
-    bellies = np.pad(bellies, ((0, skin.shape[0] - bellies.shape[0]), (0, 0), (0, 0)), mode="edge")
-    between = np.maximum(bellies - np.float32(0.22), skin + 6)
-    muscle = skin + 2 + fat
+    between = np.maximum(np.abs(wavy_field(rng, skin.shape, 34 / LATTICE_MM)) - np.float32(0.2), skin + 6)
+    muscle = np.asarray(skin + 2 + fat, np.float32)
     canvas.paint(region, [(_T.SKIN, skin), (_T.FAT, skin + 2), (_T.MUSCLE, muscle), (_T.FAT, between)])
 
 
@@ -133,28 +130,27 @@ def paint_bone(
 ) -> None:  # fmt: skip
     """Paint the cranium and the spine; `fields` are the distances from the cavity and from the skin."""
     cavity, skin = fields
-    x, y, z = region.at
+    _, y, z = region.at
     thick = shape.skull_mm * (1 + np.float32(0.15) * smooth_field(rng, skin.shape, 6))
     thick = thick * (1 - np.float32(0.45) * np.exp(-(((z + 15) / 22) ** 2)) * (y < 40))
     bone = np.maximum(cavity - thick, skin + 3)
-    diploe = np.abs(cavity - thick * np.float32(0.5)) - thick * np.float32(0.5) + np.float32(1.5)
+    diploe: Float32Array = np.abs(cavity - thick * np.float32(0.5)) - thick * np.float32(0.5) + np.float32(1.5)
     canvas.paint(region, [(_T.CORTICAL_BONE, bone), (_T.MARROW, diploe)])
     spine = region.part((-30, -10, -170), (30, 75, -68))
-    disc = np.cos((spine.at[2] + 80) * np.float32(2 * np.pi / 18))
+    disc = np.float32(0.72) - np.cos((spine.at[2] + 80) * np.float32(2 * np.pi / 18))  # every 18 mm
     body = tube(spine.at, ((0, 10, -74), (0, 8, -170)), (9.5, 10.5))
     arch = tube((np.abs(spine.at[0]), *spine.at[1:]), ((0, 48, -80), (14, 30, -80), (14, 30, -170)), (5, 5, 5))
-    spinous = np.maximum(tube(spine.at, ((0, 36, -80), (0, 52, -80)), (5, 5)), -1)
-    column = np.minimum(np.minimum(body, arch), spinous)
+    column = np.minimum(body, arch)
     canal = tube(spine.at, ((0, 20, -66), (0, 27, -100), (0, 27, -175)), (11, 9.5, 9))
     canvas.paint(spine, [
         (_T.CORTICAL_BONE, column), (_T.MARROW, column + 1.6),
-        (_T.MUSCLE, np.maximum(body + 1, (np.float32(0.72) - disc) * 4)), (_T.CSF, canal),
+        (_T.MUSCLE, np.maximum(body + 1, np.asarray(disc * 4, np.float32))), (_T.CSF, canal),
     ])  # fmt: skip
 
 
 def paint_parts(canvas: Canvas, region: Region, skin: Float32Array) -> None:
     """Paint orbits, jaws, sinuses and airways, as far as they lie under the skin."""
-    whole = [slice.start for slice in region.box]
+    whole = [nodes.start for nodes in region.box]
     for part in PARTS:
         near = region.part(*part.corners())
         covered = skin[tuple(slice(s.start - w, s.stop - w) for s, w in zip(near.box, whole, strict=True))] + 1.5

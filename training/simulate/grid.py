@@ -36,16 +36,19 @@ class Grid:
         Along the same axes.
     tilt_deg
         Turn about the left-right axis: positive tips the front of the grid up.
+    centre_mm
+        LPS, in the head's own frame; None puts the vertex just inside the upper end.
     """
 
     plane: Plane
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
     tilt_deg: float = 0.0
+    centre_mm: tuple[float, float, float] | None = None
 
     @property
     def affine(self) -> Float64Array:
-        """Shape (4, 4): (slice, row, column, 1) to LPS mm of the head's own frame, the vertex just inside.
+        """Shape (4, 4): (slice, row, column, 1) to LPS mm of the head's own frame.
 
         Slices run along the cross product of column and row direction (PS3.3 C.7.6.2.1.1), so that the axes
         (column, row, slice) are right-handed.
@@ -55,8 +58,8 @@ class Grid:
         affine = np.eye(4)
         affine[:3, :3] = directions * np.array(self.spacing_mm)
         height = float(np.abs(affine[2, :3]) @ np.array(self.shape))
-        centre = np.array([*_MIDDLE_MM, _ABOVE_THE_VERTEX_MM - height / 2])
-        affine[:3, 3] = centre - affine[:3, :3] @ ((np.array(self.shape) - 1) / 2)
+        centre = self.centre_mm or (*_MIDDLE_MM, _ABOVE_THE_VERTEX_MM - height / 2)
+        affine[:3, 3] = np.array(centre) - affine[:3, :3] @ ((np.array(self.shape) - 1) / 2)
         return affine
 
     def _tilted(self, directions: Float64Array) -> Float64Array:

@@ -52,16 +52,16 @@ def procedural_head(seed: int, spacing_mm: float = 1.0) -> Head:
         Of the cubic voxels.
     """
     rng = np.random.default_rng(seed)
-    size = rng.normal(1.0, 0.025)
+    size = rng.normal(0.965, 0.025)
     scale: Point = (size * rng.normal(1, 0.02), size * rng.normal(1, 0.02), size * rng.normal(1, 0.02))
     brain = BrainShape(
-        sulcus_mm=float(rng.uniform(0.35, 0.8)),
+        sulcus_mm=float(rng.uniform(0.3, 0.6)),
         cortex_mm=float(rng.normal(2.6, 0.12)),
         ventricle=float(rng.uniform(0.75, 1.3)),
-        gap_mm=float(rng.uniform(1.8, 3.2)),
+        gap_mm=float(rng.uniform(1.2, 2.6)),
     )
     face = FaceShape(
-        skull_mm=float(rng.normal(6.8, 0.6)), scalp_mm=float(rng.normal(6.0, 0.7)), fat_mm=float(rng.uniform(2, 7))
+        skull_mm=float(rng.normal(6.8, 0.6)), scalp_mm=float(rng.normal(5.4, 0.6)), fat_mm=float(rng.uniform(1, 5))
     )
     region = lattice(rng, scale, bend_mm=1.6)
     canvas = Canvas(spacing_mm)

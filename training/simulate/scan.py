@@ -27,7 +27,7 @@ def scan(head: Head, site: Site, *, seed: int, grid: Grid | None = None) -> Volu
 
     Signal of each tissue, mixed where tissues share a voxel; the coils' uneven gain; the point spread; Rician noise;
     the vendor's scaling to stored values, 0 to `LARGEST`, not yet rounded. On the Siemens site white matter lies near
-    350, grey matter near 240 and fat between 500 and 800, as its product protocols store them, with most of the 12 bits free.
+    350, grey matter near 220 and fat near 550, as its product protocols store them, with most of the 12 bits free.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def scan(head: Head, site: Site, *, seed: int, grid: Grid | None = None) -> Volu
     """
     rng = np.random.default_rng([head.seed, seed])
     grid = grid or site.grid
-    voxels = _resampled(_signal(head, site), head.affine, grid, blur=site.blur)
+    voxels = resampled(_signal(head, site), head.affine, grid, blur=site.blur)
     voxels *= _gain(rng, grid, site.receive_field)
     noise = np.float32(site.noise)  # in both channels (Gudbjartsson and Patz 1995, Magn Reson Med 34:910)
     voxels += noise * rng.standard_normal(voxels.shape, np.float32)
@@ -57,7 +57,7 @@ def scan(head: Head, site: Site, *, seed: int, grid: Grid | None = None) -> Volu
 
 def _signal(head: Head, site: Site) -> Float32Array:
     """Return the signal on the head's own grid; white matter's is 1."""
-    levels = np.array([site.sequence.signal(relaxation(tissue, site.field_strength_t)) for tissue in Tissue])
+    levels = np.array([site.sequence.signal(relaxation(tissue, site.field_strength)) for tissue in Tissue])
     levels = (levels / levels[Tissue.WHITE_MATTER]).astype(np.float32)
     spread = np.array([_TEXTURE.get(tissue, 0.0) for tissue in Tissue], np.float32) * levels
     texture = smooth_field(np.random.default_rng(head.seed), head.labels.shape, 32)
@@ -66,14 +66,30 @@ def _signal(head: Head, site: Site) -> Float32Array:
     return np.maximum(texture, 0, out=texture)
 
 
-def _resampled(signal: Float32Array, affine: Float64Array, grid: Grid, *, blur: float) -> Float32Array:
-    """Return the signal blurred by the point spread and read at the grid's voxels, air outside."""
+def resampled(
+    signal: Float32Array, affine: Float64Array, grid: Grid, *, blur: float, outside: float = 0.0
+) -> Float32Array:
+    """Return what a scanner's voxels see of a finer signal.
+
+    Parameters
+    ----------
+    signal
+        On the head's grid; it is overwritten.
+    affine
+        Of the head's grid.
+    grid
+        The scanner's.
+    blur
+        Full width at half maximum of its point spread, in its voxels.
+    outside
+        What lies beyond the head's field of view.
+    """
     to_head = np.linalg.inv(affine) @ grid.affine
     thickness = np.abs(to_head[:3, :3]) @ np.ones(3)  # of a site's voxel, in voxels of the head, along the head's axes
     sigma = np.maximum(thickness * blur / 2.355, 0.25)
     ndimage.gaussian_filter(signal, sigma, output=signal, truncate=2.5)
     return np.asarray(
-        ndimage.affine_transform(signal, to_head[:3, :3], to_head[:3, 3], grid.shape, order=1), np.float32
+        ndimage.affine_transform(signal, to_head[:3, :3], to_head[:3, 3], grid.shape, order=1, cval=outside), np.float32
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -37,9 +38,7 @@ def tube(at: Coordinates, path: Sequence[Point], radii: Sequence[float]) -> Floa
         One a corner, mm.
     """
     distance = np.full(at[0].shape, np.inf, np.float32)
-    for (start, end), (first, last) in zip(
-        zip(path[:-1], path[1:], strict=True), zip(radii[:-1], radii[1:], strict=True), strict=True
-    ):
+    for (start, end), (first, last) in zip(pairwise(path), pairwise(radii), strict=True):
         np.minimum(distance, _capsule(at, start, end, (first, last)), out=distance)
     return distance
 

@@ -39,8 +39,8 @@ class Site:
         As rules and models call it.
     vendor
         The manufacturer.
-    field_strength_t
-        Tesla.
+    field_strength
+        Of the magnet.
     sequence
         The pulse sequence and its timing.
     grid
@@ -59,7 +59,7 @@ class Site:
 
     name: str
     vendor: Literal["GE", "Philips", "Siemens"]
-    field_strength_t: FieldStrength
+    field_strength: FieldStrength
     sequence: Sequence
     grid: Grid
     receive_field: ReceiveField
@@ -72,9 +72,10 @@ class Site:
 SMC = Site(
     name="philips-3t",
     vendor="Philips",
-    field_strength_t=3.0,
-    # TE 4.6, echo spacing 9.9 ms: the seed. Flip angle, matrix: as its centre reports them elsewhere. That an inversion
-    # precedes the train, its time and the cycle are our reading: without one TFE shows next to no T1 contrast at 8 degrees.
+    field_strength="3 T",
+    # TE 4.6, echo spacing 9.9 ms: the study. Flip angle, matrix: as its centre reports them elsewhere. That an
+    # inversion precedes the train, its time and the cycle are our reading: at 8 degrees there is next to no T1 contrast
+    # without one.
     sequence=Mprage(cycle_ms=2500, inversion_ms=950, echoes=150, echo_spacing_ms=9.9, echo_ms=4.6, flip_deg=8),
     grid=Grid("sagittal", (170, 240, 240), (1.0, 1.0, 1.0)),
     receive_field=ReceiveField(rim=0.10, random=0.07, reach_mm=190),
@@ -86,9 +87,9 @@ SMC = Site(
 ADNI = Site(
     name="ge-15t",
     vendor="GE",
-    field_strength_t=1.5,
-    # TE 3.8-4.1, echo spacing 8.6-10.4 ms: the seed; TI 1000 ms, 8 degrees, 1.2 mm sagittal: Jack et al. 2008, J Magn Reson
-    # Imaging 27:685. The cycle is that of the same protocol on other scanners.
+    field_strength="1.5 T",
+    # TE 3.8-4.1, echo spacing 8.6-10.4 ms: the study; TI 1000 ms, 8 degrees, 1.2 mm sagittal: Jack et al. 2008, J Magn
+    # Reson Imaging 27:685. The cycle is that of the same protocol on other scanners.
     sequence=Mprage(cycle_ms=2400, inversion_ms=1000, echoes=166, echo_spacing_ms=9.2, echo_ms=3.9, flip_deg=8),
     grid=Grid("sagittal", (166, 256, 256), (1.2, 0.9375, 0.9375)),
     receive_field=ReceiveField(rim=0.22, random=0.08, reach_mm=150),
@@ -100,9 +101,9 @@ ADNI = Site(
 GSEV = Site(
     name="ge-15t-b",
     vendor="GE",
-    field_strength_t=1.5,
-    # In the seed's table this site is the same as the one above. All that differs here is invented: timing at the other end
-    # of the seed's ranges, a shorter inversion time, a larger flip angle, axial slices, another coil, more noise.
+    field_strength="1.5 T",
+    # The study's table gives this site the values of the one above. All that differs here is invented: timing at the
+    # other end of its ranges, a shorter inversion time, a larger flip angle, axial slices, another coil, more noise.
     sequence=Mprage(cycle_ms=2200, inversion_ms=860, echoes=124, echo_spacing_ms=10.4, echo_ms=4.1, flip_deg=10),
     grid=Grid("axial", (124, 256, 256), (1.5, 0.9375, 0.9375), tilt_deg=6.0),
     receive_field=ReceiveField(rim=0.42, random=0.12, reach_mm=130),
@@ -114,8 +115,8 @@ GSEV = Site(
 GMC = Site(
     name="siemens-3t",
     vendor="Siemens",
-    field_strength_t=3.0,
-    # TE 2.9, cycle 1900 ms: the seed. TI 900 ms, 9 degrees, echo spacing: the vendor's product protocol.
+    field_strength="3 T",
+    # TE 2.9, cycle 1900 ms: the study. TI 900 ms, 9 degrees, echo spacing: the vendor's product protocol.
     sequence=Mprage(cycle_ms=1900, inversion_ms=900, echoes=176, echo_spacing_ms=7.0, echo_ms=2.9, flip_deg=9),
     grid=Grid("sagittal", (176, 256, 256), (1.0, 1.0, 1.0)),
     receive_field=ReceiveField(rim=0.06, random=0.05, reach_mm=210),
@@ -126,4 +127,4 @@ GMC = Site(
 )
 
 SITES: dict[str, Site] = {site.name: site for site in (SMC, ADNI, GSEV, GMC)}
-"""Name -> site. The four sites of the multi-site study that the harmonizers here follow (SMC, ADNI, GSEV, GMC)."""
+"""Name -> site: the four of a published multi-site harmonization study, which states field strength, TE and TR."""

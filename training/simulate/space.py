@@ -1,4 +1,4 @@
-"""Where a head is drawn: a warped lattice on which bodies are computed, and the label volume that they are painted on."""
+"""Where a head is drawn: a bent lattice that bodies are computed on, and the labels that they are painted on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Box: TypeAlias = tuple[slice, slice, slice]
 LabelArray: TypeAlias = NDArray[np.uint8]
 
 LATTICE_MM = 2.0
-"""Bodies are computed this coarsely, then interpolated: none has detail below it, and the same head is cheap at any spacing."""
+"""Bodies are computed this coarsely, then interpolated to voxels: the same head at any spacing, and quickly."""
 LOW: Point = (-93.0, -131.0, -157.0)
 HIGH: Point = (93.0, 111.0, 99.0)
 """The field of view of a head, (x, y, z) LPS in mm: about that of a sagittal 3D T1."""
@@ -56,11 +56,12 @@ class Region:
 def lattice(rng: np.random.Generator, scale: Point, *, bend_mm: float) -> Region:
     """Return the whole lattice, scaled along (x, y, z) and smoothly bent by about `bend_mm` (standard deviation)."""
     shape = tuple(round((high - low) / LATTICE_MM) + 1 for low, high in zip(LOW[::-1], HIGH[::-1], strict=True))
-    coordinates = []
+    coordinates: list[Float32Array] = []
     for axis, factor in enumerate(scale):
         line = np.arange(shape[2 - axis], dtype=np.float32) * np.float32(LATTICE_MM) + np.float32(LOW[axis])
         line = line.reshape([-1 if a == 2 - axis else 1 for a in range(3)])
-        coordinates.append((line - bend_mm * smooth_field(rng, shape, 4)) / np.float32(factor))
+        bent = (line - bend_mm * smooth_field(rng, shape, 4)) / factor
+        coordinates.append(np.asarray(bent, np.float32))
     x, y, z = coordinates
     return Region((slice(0, shape[0]), slice(0, shape[1]), slice(0, shape[2])), (x, y, z))
 

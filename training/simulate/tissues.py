@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, TypeAlias
 
-FieldStrength: TypeAlias = Literal[1.5, 3.0]
-"""Tesla."""
+FieldStrength: TypeAlias = Literal["1.5 T", "3 T"]
 
 
 class Tissue(IntEnum):
@@ -51,6 +50,7 @@ class Relaxation:
     t2_star_ms: float
 
 
+_COLUMNS: dict[FieldStrength, int] = {"1.5 T": 0, "3 T": 1}
 _WRIGHT = "Wright et al. 2008, MAGMA 21:121 (T1); Peters et al. 2007, Magn Reson Imaging 25:748 (T2*)"
 _BETWEEN = "invented: between the white and grey matter of Wright et al. 2008 and Peters et al. 2007"
 _STANISZ = "Stanisz et al. 2005, Magn Reson Med 54:507 (T1); T2* invented: shorter than its T2"
@@ -61,10 +61,15 @@ _NO_SIGNAL = "Reichert et al. 2005, Magn Reson Imaging 23:611 (T2* under 1 ms: d
 _MEASURED: dict[Tissue, tuple[float, tuple[float, float], tuple[float, float], str]] = {
     Tissue.AIR: (0.0, (1000, 1000), (1, 1), "no protons"),
     Tissue.SKIN: (0.70, (620, 800), (10, 8), "invented: a fatty dermis"),
-    Tissue.FAT: (0.95, (288, 371), (30, 20), _GOLD),
+    Tissue.FAT: (0.70, (288, 371), (30, 20), _GOLD),
     Tissue.MUSCLE: (0.80, (1008, 1412), (32, 25), _STANISZ),
     Tissue.CORTICAL_BONE: (0.15, (140, 180), (0.5, 0.4), _NO_SIGNAL),
-    Tissue.MARROW: (0.80, (350, 440), (18, 11), "invented: the fatty marrow of Gold et al. 2004 with some red marrow"),
+    Tissue.MARROW: (
+        0.62,
+        (400, 520),
+        (18, 11),
+        "invented: fatty marrow (Gold et al. 2004) with red marrow and trabeculae",
+    ),
     Tissue.CSF: (1.00, (4300, 4300), (400, 300), _WATER),
     Tissue.GREY_MATTER: (0.82, (1197, 1607), (84.0, 66.0), _WRIGHT),
     Tissue.WHITE_MATTER: (0.70, (646, 838), (66.2, 53.2), _WRIGHT),
@@ -81,15 +86,17 @@ _MEASURED: dict[Tissue, tuple[float, tuple[float, float], tuple[float, float], s
 }
 """Tissue -> proton density, T1 at (1.5 T, 3 T), T2* at (1.5 T, 3 T), ms, and where that comes from.
 
-Proton densities are those of Tofts (ed.) 2003, Quantitative MRI of the Brain, for white matter, grey matter and CSF, and
-invented for the others. Skull, skin and muscle matter: a landmark of a whole head's histogram lies in them.
+Proton densities are those of Tofts (ed.) 2003, Quantitative MRI of the Brain, for white matter, grey matter and CSF.
+The others are invented; that of fat stands for septa, chemical shift and what the pulses spare of it too, so that it is
+as bright against white matter as in real MPRAGE images. Fat, muscle and marrow matter: landmarks of a whole head's
+histogram lie in them.
 """
 
 
-def relaxation(tissue: Tissue, field_strength_t: FieldStrength) -> Relaxation:
+def relaxation(tissue: Tissue, field_strength: FieldStrength) -> Relaxation:
     """Return what a tissue measures at a field strength."""
     density, t1_ms, t2_star_ms, _ = _MEASURED[tissue]
-    column = (1.5, 3.0).index(field_strength_t)
+    column = _COLUMNS[field_strength]
     return Relaxation(density, t1_ms[column], t2_star_ms[column])
 
 
