@@ -65,7 +65,9 @@ class Outcome:
         The derived series, or the reason.
     seconds
         Stage -> s; stages that were not reached are missing.
-    proof, job
+    target
+        What the model aims at; the model itself where it has no target.
+    proof
         Of a derived series.
     """
 
@@ -74,9 +76,9 @@ class Outcome:
     text: str
     rule: str = ""
     model: str = ""
+    target: str = ""
     seconds: Mapping[str, float] | None = None
     proof: Proof | None = None
-    job: Job | None = None
 
 
 def prove(pacs: PacsClient, source: SourceSeries, job: Job, folder: Path) -> Proof:
@@ -100,7 +102,9 @@ def _wrong_number(source: SourceSeries, job: Job, found: int, fetched: int) -> s
     return None
 
 
-def outcomes(sources: Iterable[SourceSeries], progress: Progress, proofs: Mapping[str, Proof]) -> list[Outcome]:
+def outcomes(
+    sources: Iterable[SourceSeries], progress: Progress, proofs: Mapping[str, Proof], refused: Mapping[str, str]
+) -> list[Outcome]:
     """Return what became of each series, in the order that they were sent.
 
     Parameters
@@ -111,13 +115,17 @@ def outcomes(sources: Iterable[SourceSeries], progress: Progress, proofs: Mappin
         Where they and their jobs stood at the end.
     proofs
         Job id -> what the PACS holds of it, for jobs that were delivered.
+    refused
+        SeriesInstanceUID -> why the node took nothing of it.
     """
     lines: list[Outcome] = []
     for source in sources:
         series = progress.series.get(source.series_uid)
         jobs = [job for job in progress.jobs if job.series_uid == source.series_uid]
         jobs = [job for job in jobs if job.state is not JobState.SUPERSEDED] or jobs
-        if series is None:
+        if source.series_uid in refused:
+            lines.append(Outcome(source, Kind.EXPLAINED, f"REFUSED: {refused[source.series_uid]}"))
+        elif series is None:
             lines.append(Outcome(source, Kind.FAILED, "the node did not receive it"))
         elif not jobs:
             lines.append(_without_job(source, series))
@@ -135,11 +143,19 @@ def _without_job(source: SourceSeries, series: Series) -> Outcome:
 
 
 def _of_job(source: SourceSeries, series: Series, job: Job, proof: Proof | None) -> Outcome:
-    model = f"{job.model} → {job.target}" if job.target else job.model
     kind, text = _verdict(job, proof)
     if job.stack:
         text = f"{job.stack}: {text}"
-    return Outcome(source, kind, text, job.rule, model, seconds(series, job), proof, job)
+    return Outcome(
+        source,
+        kind,
+        text,
+        rule=job.rule,
+        model=f"{job.model} → {job.target}" if job.target else job.model,
+        target=job.target or job.model,
+        seconds=seconds(series, job),
+        proof=proof,
+    )
 
 
 def _verdict(job: Job, proof: Proof | None) -> tuple[Kind, str]:

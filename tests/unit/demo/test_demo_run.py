@@ -137,15 +137,21 @@ PROOF = Proof("RESEARCH harmonization siemens-3t AX T1", (Path("1"), Path("2")))
 def test_every_series_has_a_line_that_is_derived_explained_or_failed(
     end: Progress, proof: Proof | None, kind: Kind, text: str
 ) -> None:
-    (line,) = outcomes([SOURCE], end, {} if proof is None else {DELIVERED.id: proof})
+    (line,) = outcomes([SOURCE], end, {} if proof is None else {DELIVERED.id: proof}, {})
     assert line.kind is kind
     assert text in line.text
 
 
 def test_a_job_that_a_later_revision_superseded_has_no_line_of_its_own() -> None:
     superseded = replace(job(JobState.SUPERSEDED), id="ba9876543210")
-    (line,) = outcomes([SOURCE], progress(series(SeriesState.ROUTED), superseded, DELIVERED), {DELIVERED.id: PROOF})
-    assert line.job == DELIVERED
+    ended = progress(series(SeriesState.ROUTED), superseded, DELIVERED)
+    (line,) = outcomes([SOURCE], ended, {DELIVERED.id: PROOF}, {})
+    assert line.kind is Kind.DERIVED
+
+
+def test_a_series_of_which_the_node_took_nothing_has_its_reason() -> None:
+    (line,) = outcomes([SOURCE], progress(None), {}, {"1.2.1": "status C000"})
+    assert (line.kind, line.text) == (Kind.EXPLAINED, "REFUSED: status C000")
 
 
 def test_seconds_are_given_for_the_stages_that_were_reached() -> None:

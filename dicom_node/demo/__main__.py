@@ -1,0 +1,7 @@
+"""`python -m dicom_node.demo`."""
+
+import sys
+
+from dicom_node.demo.run import main
+
+sys.exit(main())
