@@ -190,7 +190,9 @@ def _wording(detail: Mapping[str, Any], model: type[BaseModel]) -> str:
     if detail["type"] == "extra_forbidden":
         return "not a key that is known here" + did_you_mean(str(loc[-1]), _keys_at(model, loc[:-1]))
     message = detail["msg"] if "message" in detail.get("ctx", {}) else _WORDS.get(detail["type"], detail["msg"])
-    return _one_line(message.replace("Input should be", "must be").removeprefix("Value error, "))
+    return _one_line(
+        message.replace("Input should", "must").replace("String should", "must").removeprefix("Value error, ")
+    )
 
 
 def _one_line(text: str) -> str:

@@ -107,7 +107,7 @@ def in_words(condition: Condition) -> str:
         return f"not ({in_words(condition.part)})"
     joint = " and " if isinstance(condition, All) else " or "
     return joint.join(
-        f"({in_words(part)})" if isinstance(part, All | AnyOf) and len(part.parts) > 1 else in_words(part)
+        f"({in_words(part)})" if len(condition.parts) > 1 and isinstance(part, All | AnyOf) else in_words(part)
         for part in condition.parts
     )
 
@@ -140,10 +140,11 @@ class _Reader:
             return ()
         return tuple(self._filled(item, (*loc, position)) for position, item in enumerate(data))
 
-    def _filled(self, data: Any, loc: Loc) -> All:
+    def _filled(self, data: Any, loc: Loc) -> Condition:
         if data == {}:
             self._mistake(loc, "holds no clause")
-        return self.mapping(data, loc)
+        whole = self.mapping(data, loc)
+        return whole.parts[0] if len(whole.parts) == 1 else whole
 
     def _clauses(self, name: str, value: Any, loc: Loc) -> list[Condition]:
         try:
