@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydicom import Dataset
 
 from dicom_node.domain.stack import Frame
-from dicom_node.encode.dates import split_acquisition_datetime
 from dicom_node.encode.modules import FRAME_MODULES
 from dicom_node.encode.verbatim import LO_LENGTH, copy_modules, text
 
@@ -18,20 +17,22 @@ CONDITIONAL: tuple[tuple[str, str, frozenset[bytes]], ...] = (
 )
 """Type 2C attributes (PS3.3 C.8.3.1): required when the second holds one of the terms."""
 
+ECHO_PLANAR, SEGMENTED = frozenset({b"EP"}), frozenset({b"SK"})
+"""RepetitionTime, type 2C, is required but for echo planar sequences that are not segmented."""
+
 LATERALITIES = (b"R", b"L")
 
 
 def add_acquisition(image: Dataset, frame: Frame) -> None:
     """Copy image plane, acquisition, contrast and MR attributes of a frame."""
     copy_modules(frame.header, image, FRAME_MODULES)
-    split_acquisition_datetime(image)
-    _forget_empty(image, "PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient", "LossyImageCompression")
+    for keyword in (keyword for module in FRAME_MODULES for keyword in module.kept):
+        if keyword in image and not text(image, keyword):
+            del image[keyword]  # types 1 and 3: an empty one says nothing, or is wrong
     for keyword, value in UNKNOWN_SEQUENCE.items():
         if not text(image, keyword):
             setattr(image, keyword, value)
-    if not _holds(image, "ScanningSequence", frozenset({b"EP"})) or _holds(
-        image, "SequenceVariant", frozenset({b"SK"})
-    ):
+    if not _holds(image, "ScanningSequence", ECHO_PLANAR) or _holds(image, "SequenceVariant", SEGMENTED):
         _require(image, "RepetitionTime")
     for keyword, condition, terms in CONDITIONAL:
         if _holds(image, condition, terms):
@@ -67,9 +68,3 @@ def _holds(image: Dataset, keyword: str, terms: frozenset[bytes]) -> bool:
 def _require(image: Dataset, keyword: str) -> None:
     if keyword not in image:
         setattr(image, keyword, None)
-
-
-def _forget_empty(image: Dataset, *keywords: str) -> None:
-    for keyword in keywords:
-        if keyword in image and not text(image, keyword):
-            del image[keyword]

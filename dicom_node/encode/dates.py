@@ -10,7 +10,7 @@ from pydicom import Dataset
 from dicom_node.encode.verbatim import text
 
 _OFFSET = re.compile(rb"([+-])(\d\d)(\d\d)")
-_DATE_TIME = re.compile(r"(\d{8})(\d{2,6}(?:\.\d{1,6})?)?")
+_DATE_TIME = re.compile(r"\d{8}(\d{2}){0,3}(\.\d{1,6})?([+-]\d{4})?")
 
 
 def declared_offset(source: Dataset) -> timezone | None:
@@ -39,18 +39,8 @@ def add_dates(image: Dataset, source: Dataset, at: datetime) -> None:
         setattr(image, f"{noun}Time", local.strftime("%H%M%S.%f"))
 
 
-def split_acquisition_datetime(image: Dataset) -> None:
-    """Add AcquisitionDate and AcquisitionTime where the source only has both in one, as multi-frame images do."""
-    match = _DATE_TIME.match(text(image, "AcquisitionDateTime").decode("ascii", "replace"))
-    if match is None or text(image, "AcquisitionDate"):
-        return
-    image.AcquisitionDate = match[1]
-    if match[2]:
-        image.AcquisitionTime = match[2]
-
-
 def acquired_at(image: Dataset) -> str | None:
     """Return AcquisitionDateTime, or AcquisitionDate and AcquisitionTime together, as a DT; None when unknown."""
     value = text(image, "AcquisitionDateTime") or text(image, "AcquisitionDate") + text(image, "AcquisitionTime")
     decoded = value.decode("ascii", "replace")
-    return decoded if _DATE_TIME.match(decoded) else None
+    return decoded if _DATE_TIME.fullmatch(decoded) else None

@@ -57,7 +57,7 @@ def describe(provenance: Provenance, scale: StoredScale) -> str:
         f"stored value = model value * {scale.values_per_unit:.10g}, clipped to 0...{LARGEST}",
         *(f"CHECK: {warning}" for warning in provenance.warnings),
     ]
-    words = "; ".join(sentences)
+    words = "; ".join(sentences).encode("ascii", "replace").decode()  # safe in every character set
     return words if len(words) <= ST_LENGTH else words[: ST_LENGTH - 3] + "..."
 
 

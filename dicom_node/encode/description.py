@@ -23,7 +23,8 @@ def describe_series(source: Dataset, provenance: Provenance) -> str:
     check = " CHECK" if provenance.warnings else ""
     head = f"RESEARCH {provenance.task} {provenance.target or provenance.model}"[: LO_LENGTH - len(check)] + check
     name = _decoded(text(source, "SeriesDescription"), text(source, "SpecificCharacterSet").decode("ascii", "replace"))
-    return f"{head} | {name}"[:LO_LENGTH].rstrip() if name else head
+    words = (name or "").replace("\\", " ").split()  # no backslash may stand in a Long String, no line break
+    return f"{head} | {' '.join(words)}"[:LO_LENGTH].rstrip() if words else head
 
 
 def _decoded(value: bytes, character_set: str) -> str | None:

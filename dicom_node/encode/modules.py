@@ -81,7 +81,6 @@ COMMON_MODULES: tuple[Module, ...] = (
         kept=("FrameOfReferenceUID",),
     ),
     Module("General Equipment", "C.7.5.1", kept=("InstitutionName", "InstitutionAddress")),
-    Module("General Anatomy", "10.5", kept=("AnatomicRegionSequence",)),
 )  # fmt: skip
 """The same for every image of the series: copied byte for byte from the file of the first slice."""
 
@@ -95,6 +94,7 @@ FRAME_MODULES: tuple[Module, ...] = (
             "LossyImageCompressionMethod",
         ),
     ),
+    Module("General Anatomy", "10.5", kept=("AnatomicRegionSequence",)),
     Module(
         "Image Plane", "C.7.6.2",
         required=("SliceThickness",),

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pydicom import Dataset
-from pydicom.datadict import dictionary_has_tag, dictionary_VR, tag_for_keyword
+from pydicom.config import IGNORE
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
-from pydicom.valuerep import format_number_as_ds
+from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR, format_number_as_ds
 
 from dicom_node.encode.modules import Module
 
@@ -45,12 +46,11 @@ def copy_modules(source: Dataset, target: Dataset, modules: Iterable[Module]) ->
 
 
 def copy(source: Dataset, target: Dataset, keywords: Iterable[str]) -> None:
-    """Copy top-level attributes, bytes as they stand; sequences without items are left out."""
+    """Copy attributes, bytes as they stand; dcentvfy wants even the empty ones of patient and study to agree."""
     for keyword in keywords:
-        tag = Tag(tag_for_keyword(keyword) or keyword)
-        element = _copied(source, tag) if tag in source else None
-        if element is not None:
-            target[tag] = element
+        tag = Tag(keyword)
+        if tag in source:
+            target[tag] = _copied(source, tag)
 
 
 def text(source: Dataset, keyword: str) -> bytes:
@@ -64,10 +64,7 @@ def text(source: Dataset, keyword: str) -> bytes:
 
 
 def declare_little_endian(target: Dataset, source: Dataset) -> None:
-    """Tell pydicom that the bytes copied from `source` are in the target's encoding, so that none is decoded to write.
-
-    Must follow the copy of SpecificCharacterSet.
-    """
+    """Tell pydicom that the bytes copied from `source` are as the target's file will hold them: none is decoded."""
     target.set_original_encoding(False, True, source.original_character_set)
 
 
@@ -76,25 +73,23 @@ def copy_item(item: Dataset) -> Dataset:
     target = Dataset(parent_encoding=item.original_character_set)
     declare_little_endian(target, item)
     for tag in list(item.keys()):
-        known = dictionary_has_tag(tag) and tag.element != 0  # neither private elements nor group lengths
-        element = _copied(item, tag) if known else None
-        if element is not None:
-            target[tag] = element
+        if dictionary_has_tag(tag) and tag.element != 0:  # neither private elements nor group lengths
+            target[tag] = _copied(item, tag)
     return target
 
 
-def _copied(source: Dataset, tag: BaseTag) -> DataElement | RawDataElement | None:
+def _copied(source: Dataset, tag: BaseTag) -> DataElement | RawDataElement:
     element = source.get_item(tag)
     vr = dictionary_VR(tag)
-    if element.is_raw and vr in STRING_VRS:
-        value = _even(_short_decimals(element.value or b"") if vr == "DS" else element.value or b"", vr)
+    if vr in STRING_VRS and (element.is_raw or vr not in CUSTOMIZABLE_CHARSET_VR):
+        value = (element.value or b"") if element.is_raw else _joined(element)
+        value = _even(_short_decimals(value) if vr == "DS" else value, vr)
         return RawDataElement(tag, vr, len(value), value, 0, False, True)
     decoded = source[tag]
     if vr == "SQ":
-        return DataElement(tag, "SQ", [copy_item(item) for item in decoded.value]) if decoded.value else None
-    if vr == "DS" and not decoded.is_empty:
-        return DataElement(tag, "DS", _short_decimals(_joined(decoded)).decode())
-    return DataElement(tag, decoded.VR, decoded.value)
+        return DataElement(tag, "SQ", [copy_item(item) for item in decoded.value or ()])
+    # pydicom's complaints quote the value, and what the source says is not judged here
+    return DataElement(tag, decoded.VR, decoded.value, validation_mode=IGNORE)
 
 
 def _joined(element: DataElement) -> bytes:
