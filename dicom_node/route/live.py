@@ -36,6 +36,7 @@ class LiveRules:
         self._stamp = _stamp(path)
         self._current = load_rules(path, catalogue)
         self._problem: str | None = None
+        self._problem: str | None = None
 
     @property
     def current(self) -> RulesFile:
@@ -47,6 +48,11 @@ class LiveRules:
         """What is wrong with the file as it was last read; None when its rules are in force."""
         return self._problem
 
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the file as it stands, in one line, while the earlier rules are in force."""
+        return self._problem
+
     def reload(self) -> str | None:
         """Read the file again.
 
@@ -55,7 +61,8 @@ class LiveRules:
         None when its rules are in force now; else one line that says what is wrong with it, and the old ones stay.
         """
         with self._lock:
-            return self._read()
+            self._problem = self._read()
+            return self._problem
 
     def reload_if_changed(self) -> str | None:
         """Read the file again if its time, size or inode changed since it was last read; returns as `reload` does.
@@ -63,7 +70,10 @@ class LiveRules:
         A broken file is reported once, not at every tick.
         """
         with self._lock:
-            return None if _stamp(self._path) == self._stamp else self._read()
+            if _stamp(self._path) == self._stamp:
+                return None
+            self._problem = self._read()
+            return self._problem
 
     def _read(self) -> str | None:
         before = _stamp(self._path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 
 from dicom_node.domain.facts import Facts, FactValue, Scalar
 from dicom_node.route.clauses import All, AnyOf, Clause, Condition, Not, in_words
@@ -55,12 +56,12 @@ class RuleVerdict:
 
 def matching(facts: Facts, rules: RulesFile) -> tuple[Rule, ...]:
     """Return every rule that matches, in the order of the file, up to the first that matches and stops."""
-    return tuple(rule for rule, failed in _judged(facts, rules) if not failed)
+    return tuple(rule for rule, failed in _judged(facts, rules, reasons=1) if not failed)
 
 
 def explain(facts: Facts, rules: RulesFile) -> tuple[RuleVerdict, ...]:
     """Return what came of every rule, in the order of the file."""
-    return tuple(RuleVerdict(rule.name, not failed, failed) for rule, failed in _judged(facts, rules))
+    return tuple(RuleVerdict(rule.name, not failed, failed) for rule, failed in _judged(facts, rules, reasons=None))
 
 
 def judge(clause: Clause, facts: Facts) -> Verdict:
@@ -75,14 +76,14 @@ def judge(clause: Clause, facts: Facts) -> Verdict:
     return Verdict.of(any(operator.holds(each, clause.operand) for each in values))
 
 
-def _judged(facts: Facts, rules: RulesFile) -> Iterator[tuple[Rule, tuple[FailedClause, ...]]]:
-    """Give each rule with what it failed by: nothing where it matches."""
+def _judged(facts: Facts, rules: RulesFile, *, reasons: int | None) -> Iterator[tuple[Rule, tuple[FailedClause, ...]]]:
+    """Give each rule with what it failed by, so many reasons at most: none where it matches."""
     stopped_by: str | None = None
     for rule in rules.rules:
         if stopped_by is not None:
             yield rule, (FailedClause(f"stopped by rule '{stopped_by}'", "matched"),)
             continue
-        failed = tuple(_failed(rule.when.condition, facts))
+        failed = tuple(islice(_failed(rule.when.condition, facts), reasons))
         if rule.stop and not failed:
             stopped_by = rule.name
         yield rule, failed

@@ -167,6 +167,7 @@ def test_a_broken_file_leaves_the_rules_in_force_and_says_so_once(rules_path: Pa
     assert problem is not None
     assert problem.startswith(f"{rules_path}:6: rules[0].when.Modalityy")
     assert live.reload_if_changed() is None
+    assert live.problem == problem
     assert live.current is before
 
 
@@ -191,6 +192,7 @@ def test_a_file_that_goes_and_comes_back_is_read_again(rules_path: Path, catalog
     assert [rule.name for rule in live.current.rules] == ["MR"]
     rules_path.write_text(CT_TOO)
     assert live.reload_if_changed() is None
+    assert live.problem is None
     assert len(live.current.rules) == 2
 
 
