@@ -72,7 +72,7 @@ def read(path: Path) -> LocatedMap:
     """Read a YAML file whose top is a mapping; an empty file is an empty mapping.
 
     Scalars follow the core schema of YAML 1.2 (10.3.2): ``yes``, ``no``, ``on`` and dates stay text. Keys are always
-    text, as written. Tags, doubled keys, more than one document and files beyond the limits above are refused.
+    text, as written. Tags, doubled keys, more than one document and files of more than `MAX_BYTES` are refused.
 
     Raises
     ------

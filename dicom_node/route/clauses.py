@@ -76,11 +76,6 @@ class When:
     condition: All
     written: Mapping[str, Any]
 
-    @property
-    def is_unconditional(self) -> bool:
-        """Whether every stack matches."""
-        return not self.condition.parts
-
 
 def parse_when(data: Any) -> When:
     """Read what stands under `when`.

@@ -36,7 +36,6 @@ class LiveRules:
         self._stamp = _stamp(path)
         self._current = load_rules(path, catalogue)
         self._problem: str | None = None
-        self._problem: str | None = None
 
     @property
     def current(self) -> RulesFile:
@@ -48,11 +47,6 @@ class LiveRules:
         """What is wrong with the file as it was last read; None when its rules are in force."""
         return self._problem
 
-    @property
-    def problem(self) -> str | None:
-        """What is wrong with the file as it stands, in one line, while the earlier rules are in force."""
-        return self._problem
-
     def reload(self) -> str | None:
         """Read the file again.
 
@@ -61,8 +55,7 @@ class LiveRules:
         None when its rules are in force now; else one line that says what is wrong with it, and the old ones stay.
         """
         with self._lock:
-            self._problem = self._read()
-            return self._problem
+            return self._read()
 
     def reload_if_changed(self) -> str | None:
         """Read the file again if its time, size or inode changed since it was last read; returns as `reload` does.
@@ -70,10 +63,7 @@ class LiveRules:
         A broken file is reported once, not at every tick.
         """
         with self._lock:
-            if _stamp(self._path) == self._stamp:
-                return None
-            self._problem = self._read()
-            return self._problem
+            return None if _stamp(self._path) == self._stamp else self._read()
 
     def _read(self) -> str | None:
         before = _stamp(self._path)
