@@ -11,7 +11,8 @@ from dicom_node.deliver.registry import DESTINATION_KINDS, destination
 from dicom_node.domain.clock import SystemClock
 from dicom_node.domain.ports import Catalogue, Destination
 from dicom_node.infer.local import LocalExecutor
-from dicom_node.pipeline import Parts, Pipeline
+from dicom_node.parts import Parts
+from dicom_node.pipeline import Pipeline
 from dicom_node.receive.policy import Policy
 from dicom_node.receive.server import Receiver
 from dicom_node.route.live import LiveRules

@@ -53,7 +53,9 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: 
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    Console().print(table)
+    # in a pipe there is no width to keep to: a row stays on its line
+    console = Console()
+    (console if console.is_terminal else Console(width=400)).print(table)
 
 
 def show_fields(fields: Mapping[str, Any]) -> None:

@@ -67,11 +67,13 @@ class Ledger:
         with self._engine.begin() as connection:
             return _change_series(connection, series_uid, event, changed=at, **changes)
 
-    def note_series(self, series_uid: str, reason: str) -> None:
-        """Say something about a series without moving it."""
+    def note_series(self, series_uid: str, reason: str, *, instances: int) -> None:
+        """Say something about a series without moving it, and take note of how many instances it has now."""
         with self._engine.begin() as connection:
             connection.execute(
-                update(series_table).where(series_table.c.series_uid == series_uid).values(reason=reason)
+                update(series_table)
+                .where(series_table.c.series_uid == series_uid)
+                .values(reason=reason, instances=instances)
             )
 
     def route(  # one transaction: a series is routed with its jobs, or not at all
@@ -182,13 +184,6 @@ class Ledger:
             for row in self._read(select(table.c.state, func.count().label("n")).group_by(table.c.state)):
                 counted[table.name, row["state"]] = row["n"]
         return counted
-
-    def count_instances(self, series_uid: str, instances: int) -> None:
-        """Take note of how many instances a series holds now, so that these are not late any more."""
-        with self._engine.begin() as connection:
-            connection.execute(
-                update(series_table).where(series_table.c.series_uid == series_uid).values(instances=instances)
-            )
 
     def _read(self, query: Select[Any]) -> Sequence[RowMapping]:
         with self._reader.connect() as connection:

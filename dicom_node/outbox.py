@@ -1,0 +1,91 @@
+"""From encoded series to the PACS: the last part of the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import structlog
+
+from dicom_node.deliver.backoff import next_attempt
+from dicom_node.domain.delivery import Delivery, DeliveryEvent, DeliveryState
+from dicom_node.domain.job import Job, JobEvent, JobState
+from dicom_node.errors import DeliveryDeferred, DeliveryRefused
+from dicom_node.log import culprit
+from dicom_node.parts import Parts
+
+log = structlog.get_logger()
+
+
+class Outbox:
+    """Sends what is encoded, and tries again what could not be sent.
+
+    Parameters
+    ----------
+    parts
+        See `Parts`.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._ledger = parts.ledger
+        self._clock = parts.clock
+
+    def due(self) -> list[str]:
+        """Return the names of the destinations for which something is due."""
+        return list(dict.fromkeys(delivery.destination for delivery in self._ledger.due(self._clock.now())))
+
+    def deliver(self, destination: str) -> None:
+        """Send what is due to one destination, until it says that it cannot take more now."""
+        for delivery in self._ledger.due(self._clock.now()):
+            if delivery.destination == destination and not self._attempt(delivery):
+                break
+
+    def _attempt(self, delivery: Delivery) -> bool:
+        """Send one derived series; tell whether the destination takes more."""
+        job = self._ledger.change_job(delivery.job_id, JobEvent.SENDING, self._clock.now())
+        if job.state is not JobState.DELIVERING:
+            return True
+        paths = self._parts.results.paths(job.id)
+        settings = job.snapshot["destinations"][delivery.destination]
+        event, reason, takes_more = DeliveryEvent.ACCEPTED, None, True
+        try:
+            if not paths:
+                event, reason = DeliveryEvent.REFUSED, "its files are gone: retry the job"
+            else:
+                report = self._parts.destination(settings).send(paths)
+                reason = "; ".join(report.warnings) or None
+                if report.refused:
+                    event, reason = DeliveryEvent.REFUSED, _refused(report.refused, len(paths))
+        except DeliveryDeferred as deferred:
+            event, reason, takes_more = DeliveryEvent.DEFERRED, str(deferred), False
+        except DeliveryRefused as refusal:
+            event, reason = DeliveryEvent.REFUSED, str(refusal)
+        except Exception as error:  # one delivery that the node cannot digest must not stop the others
+            event, reason = DeliveryEvent.DEFERRED, f"the node failed on it ({culprit(error)}): please report this"
+        self._record(job, delivery, event, reason)
+        return takes_more
+
+    def _record(self, job: Job, delivery: Delivery, event: DeliveryEvent, reason: str | None) -> None:
+        retry = self._parts.settings.deliver
+        wait_s = next_attempt(delivery.attempts + 1, first_s=retry.retry_first_s, maximum_s=retry.retry_max_s)
+        at = self._clock.now() + timedelta(seconds=wait_s)
+        deliveries = self._ledger.change_delivery(delivery, event, next_attempt=at, reason=reason)
+        log.info("delivery", job_id=job.id, destination=delivery.destination, state=event.value)
+        self.settle(job, deliveries)
+
+    def settle(self, job: Job, deliveries: Sequence[Delivery]) -> None:
+        """End a job whose deliveries have all come to an end."""
+        states = {delivery.state for delivery in deliveries}
+        if DeliveryState.WAITING in states:
+            return
+        reasons = [f"{d.destination}: {d.reason}" for d in deliveries if d.reason]
+        refused = DeliveryState.REFUSED in states
+        event = JobEvent.FAILED if refused else JobEvent.DELIVERED
+        settled = self._ledger.change_job(job.id, event, self._clock.now(), reason="; ".join(reasons) or None)
+        log.info("job_changed", job_id=job.id, state=settled.state.value, attempt=settled.attempts)
+
+
+def _refused(refused: Mapping[str, int], sent: int) -> str:
+    statuses = ", ".join(sorted({f"0x{status:04X}" for status in refused.values()}))
+    return f"{len(refused)} of {sent} instances were refused with {statuses}"
