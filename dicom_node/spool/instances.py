@@ -21,16 +21,13 @@ from pydicom.filereader import read_file_meta_info
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
-from dicom_node import __version__
-from dicom_node.domain.identifiers import uid_of
 from dicom_node.domain.instance import InstanceKey, Stored, Transport
+from dicom_node.domain.provenance import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.errors import InstanceRejected
 from dicom_node.spool import durable
 
 OUT_OF_RESOURCES = 0xA700  # PS3.4 table B.2-1
 
-IMPLEMENTATION_CLASS_UID = uid_of("implementation", ["dicom-node"])
-IMPLEMENTATION_VERSION_NAME = f"DICOM_NODE_{__version__}"[:16]
 
 # A zero preamble: the sender's may hold an executable, and nothing of it is data (PS3.10 7.1)
 _PREAMBLE = bytes(128) + b"DICM"

@@ -1,0 +1,81 @@
+"""A classic MR series of the phantom head, with the headers that a scanner would write; made in milliseconds."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+import phantom
+from pydicom import Dataset, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+from dicom_node.domain.instance import InstanceKey, Transport
+
+
+def made_series(
+    *,
+    description: str = "Ax T1 MPRAGE",
+    patient_name: str = "PHANTOM^HEAD",
+    study_uid: str | None = None,
+    seed: int = 0,
+) -> list[Dataset]:
+    """Return an axial whole-head T1 of 5 mm voxels, ready to be sent; every call makes another series."""
+    volume = phantom.head((5.0, 5.0, 5.0), seed=seed)
+    common = _common(description, patient_name, study_uid)
+    return [_image(common, volume, number) for number in range(volume.voxels.shape[0])]
+
+
+def _common(description: str, patient_name: str, study_uid: str | None) -> Dataset:
+    ds = Dataset()
+    ds.SOPClassUID = MRImageStorage
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = study_uid or generate_uid(), generate_uid()
+    ds.FrameOfReferenceUID = generate_uid()
+    ds.PatientName, ds.PatientID = patient_name, "PHANTOM-1"
+    ds.PatientBirthDate, ds.PatientSex, ds.PositionReferenceIndicator = "", "O", ""
+    ds.StudyDate, ds.StudyTime, ds.StudyID = "20260102", "080910", "1"
+    ds.AccessionNumber, ds.ReferringPhysicianName = "", ""
+    ds.Modality, ds.BodyPartExamined, ds.PatientPosition = "MR", "HEAD", "HFS"
+    ds.Manufacturer, ds.ManufacturerModelName = "SIEMENS", "Phantom"
+    ds.MagneticFieldStrength = 3
+    ds.SeriesNumber, ds.SeriesDescription, ds.AcquisitionNumber = 4, description, 1
+    ds.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND"]
+    ds.ScanningSequence, ds.SequenceVariant, ds.ScanOptions, ds.MRAcquisitionType = ["GR", "IR"], ["SP", "MP"], "", "3D"
+    ds.EchoTime, ds.RepetitionTime, ds.InversionTime, ds.FlipAngle, ds.EchoTrainLength = 2.9, 1900, 900, 9, 1
+    return ds
+
+
+def _image(common: Dataset, volume: phantom.Volume, number: int) -> Dataset:
+    ds = Dataset()
+    ds.update(common)
+    ds.SOPInstanceUID, ds.InstanceNumber = generate_uid(), number + 1
+    slices, rows, columns = volume.spacing_mm
+    step = volume.affine[:3, :3] / np.array([slices, rows, columns])
+    ds.ImagePositionPatient = [
+        round(float(x), 4) for x in volume.affine[:3, :3] @ [number, 0, 0] + volume.affine[:3, 3]
+    ]
+    ds.ImageOrientationPatient = [round(float(x), 6) for x in (*step[:, 2], *step[:, 1])]
+    ds.PixelSpacing, ds.SliceThickness, ds.SpacingBetweenSlices = [rows, columns], slices, slices
+    plane = np.clip(np.round(volume.voxels[number]), 0, 4095).astype("<u2")
+    ds.Rows, ds.Columns = plane.shape
+    ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PixelRepresentation = 1, "MONOCHROME2", 0
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, 12, 11
+    ds.PixelData = plane.tobytes()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
+    return ds
+
+
+def key_of(ds: Dataset) -> InstanceKey:
+    return InstanceKey(ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.SOPClassUID, ds.SOPInstanceUID)
+
+
+def encoded(ds: Dataset) -> bytes:
+    """Return the data set as it travels in C-STORE: without preamble and file meta."""
+    buffer = BytesIO()
+    dcmwrite(buffer, ds, implicit_vr=False, little_endian=True)
+    return buffer.getvalue()
+
+
+TRANSPORT = Transport(calling_ae="SCANNER", called_ae="HARMONIZE", transfer_syntax_uid=str(ExplicitVRLittleEndian))

@@ -1,0 +1,149 @@
+"""The spool: what is acknowledged is there, once, and nothing else is."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from made_series import TRANSPORT
+from pydicom import dcmread
+
+from dicom_node.domain.instance import InstanceKey, Stored
+from dicom_node.errors import InstanceRejected
+from dicom_node.spool import durable
+from dicom_node.spool.instances import Spool, folder_name
+
+KEY = InstanceKey("1.2.1", "1.2.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.3")
+FOLDER = folder_name(KEY.series_uid)
+# explicit VR little endian: StudyInstanceUID, SeriesInstanceUID, SeriesNumber
+DATASET = b"\x20\x00\x0d\x00UI\x06\x001.2.1\0\x20\x00\x0e\x00UI\x06\x001.2.2\0\x20\x00\x11\x00IS\x02\x007 "
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool")
+
+
+def files_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_an_instance_is_a_readable_dicom_file_that_tells_its_sender(spool: Spool) -> None:
+    assert spool.put(KEY, TRANSPORT, DATASET) is Stored.NEW
+    (path,) = spool.instances(FOLDER)
+    ds = dcmread(path)
+    assert ds.StudyInstanceUID == "1.2.1"
+    assert ds.file_meta.MediaStorageSOPInstanceUID == KEY.sop_instance_uid
+    assert ds.file_meta.SendingApplicationEntityTitle == "SCANNER"
+    assert path.read_bytes()[:128] == bytes(128)
+    assert path.read_bytes().endswith(DATASET)
+
+
+def test_no_text_from_the_network_reaches_a_file_name(spool: Spool, tmp_path: Path) -> None:
+    spool.put(InstanceKey("1.2.1", "../../x", "1.2", "1.2.3"), TRANSPORT, DATASET)
+    (path,) = files_below(tmp_path)
+    assert path.suffix == ".dcm"
+    assert path.stem.isalnum()
+    assert path.parent.parent == tmp_path / "spool" / "series"
+
+
+def test_the_same_instance_again_is_kept_once(spool: Spool, tmp_path: Path) -> None:
+    spool.put(KEY, TRANSPORT, DATASET)
+    assert spool.put(KEY, TRANSPORT, DATASET) is Stored.DUPLICATE
+    assert len(files_below(tmp_path)) == 1
+    assert spool.conflicts(FOLDER) == []
+
+
+def test_the_same_uid_with_other_content_never_replaces_the_first(spool: Spool) -> None:
+    spool.put(KEY, TRANSPORT, DATASET)
+    other = DATASET[:-2] + b"8 "
+    assert spool.put(KEY, TRANSPORT, other) is Stored.CONFLICT
+    assert spool.put(KEY, TRANSPORT, other) is Stored.CONFLICT
+    (kept,) = spool.instances(FOLDER)
+    assert kept.read_bytes().endswith(DATASET)
+    (conflict,) = spool.conflicts(FOLDER)
+    assert conflict.sop_instance_uid == KEY.sop_instance_uid
+
+
+@pytest.mark.parametrize("step", ["write", "fsync", "link"])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS])
+def test_a_failing_disk_is_answered_with_a700_and_leaves_nothing(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, code: int
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    spool.put(KEY, TRANSPORT, DATASET)
+    with monkeypatch.context() as patch:
+        if step == "write":
+            patch.setattr(durable, "write_file", fail)
+        else:
+            patch.setattr(os, step, fail)
+        with pytest.raises(InstanceRejected) as rejected:
+            spool.put(InstanceKey("1.2.1", "1.2.2", "1.2", "1.2.4"), TRANSPORT, DATASET)
+    assert rejected.value.status == 0xA700
+    assert len(files_below(tmp_path)) == 1
+    assert spool.put(InstanceKey("1.2.1", "1.2.2", "1.2", "1.2.4"), TRANSPORT, DATASET) is Stored.NEW
+
+
+def test_success_comes_only_after_file_and_folder_are_synced(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    fsync, link = os.fsync, os.link
+
+    def spy_fsync(descriptor: int) -> None:
+        done.append("fsync " + ("folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "file"))
+        fsync(descriptor)
+
+    def spy_link(source: Path, target: Path) -> None:
+        done.append("link")
+        link(source, target)
+
+    spool.put(KEY, TRANSPORT, DATASET)  # its folder is there now
+    monkeypatch.setattr(os, "fsync", spy_fsync)
+    monkeypatch.setattr(os, "link", spy_link)
+    spool.put(InstanceKey("1.2.1", "1.2.2", "1.2", "1.2.4"), TRANSPORT, DATASET)
+    assert done == ["fsync file", "link", "fsync folder"]
+
+
+def test_nothing_is_taken_when_less_than_the_configured_space_is_free(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", min_free_bytes=1 << 62)
+    with pytest.raises(InstanceRejected):
+        spool.put(KEY, TRANSPORT, DATASET)
+
+
+def test_a_sender_is_connected_until_its_mark_is_let_go_and_a_dead_ones_mark_does_not_count(spool: Spool) -> None:
+    with spool.sender_connected(KEY.series_uid):
+        assert spool.is_sender_connected(FOLDER)
+        with spool.sender_connected(KEY.series_uid):
+            pass
+        assert spool.is_sender_connected(FOLDER)
+    assert not spool.is_sender_connected(FOLDER)
+
+    child = os.fork()
+    if child == 0:  # dies without letting go, as kill -9 would have it
+        spool.sender_connected(KEY.series_uid).__enter__()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert not spool.is_sender_connected(FOLDER)
+
+
+def test_a_sweep_removes_what_was_never_acknowledged_and_nothing_else(spool: Spool, tmp_path: Path) -> None:
+    spool.put(KEY, TRANSPORT, DATASET)
+    (tmp_path / "spool" / "incoming" / "half").write_bytes(b"half a file")
+    assert spool.sweep() == 1
+    assert len(files_below(tmp_path)) == 1
+
+
+def test_a_folder_tells_which_series_it_holds(spool: Spool) -> None:
+    spool.put(KEY, TRANSPORT, DATASET)
+    key = spool.identify(FOLDER)
+    assert (key.study_uid, key.series_uid, key.series_number) == ("1.2.1", "1.2.2", 7)
+
+
+def test_a_folder_of_results_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    durable.write_folder(tmp_path / "job", {"1.dcm": b"one", "2.dcm": b"two"})
+    durable.write_folder(tmp_path / "job", {"1.dcm": b"new"})
+    assert [path.name for path in (tmp_path / "job").iterdir()] == ["1.dcm"]
+    assert not (tmp_path / "job.part").exists()
