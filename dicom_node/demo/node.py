@@ -107,7 +107,7 @@ def free_ports(count: int) -> list[int]:
 
 
 class NodeProcess:
-    """`dicom-node serve`, from ready to ended, as long as the context lasts.
+    """`dicom-node serve`, as long as the context lasts.
 
     Parameters
     ----------
@@ -115,11 +115,6 @@ class NodeProcess:
         What it runs on.
     log
         Takes its standard output and error.
-
-    Raises
-    ------
-    RefusedToStart
-        When it ends or is not ready within `READY_WITHIN_S`; with the last line that it said.
     """
 
     def __init__(self, configuration: Configuration, log: Path) -> None:
@@ -139,11 +134,6 @@ class NodeProcess:
                 env=environment,
                 start_new_session=True,  # Ctrl-C is for the demo, which then ends the node
             )
-        try:
-            self._wait_until_ready()
-        except BaseException:
-            stop(self._process)
-            raise
         return self
 
     def __exit__(
@@ -161,7 +151,14 @@ class NodeProcess:
         lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
         return next((line for line in reversed(lines) if line.strip()), "it said nothing")
 
-    def _wait_until_ready(self) -> None:
+    def wait_until_ready(self) -> None:
+        """Wait for it.
+
+        Raises
+        ------
+        RefusedToStart
+            When it ends or is not ready within `READY_WITHIN_S`; with the last line that it said.
+        """
         until = time.monotonic() + READY_WITHIN_S
         while not is_ready(self._configuration.console_port):
             if self.has_ended:

@@ -151,7 +151,7 @@ def _of_job(source: SourceSeries, series: Series, job: Job, proof: Proof | None)
         kind,
         text,
         rule=job.rule,
-        model=f"{job.model} → {job.target}" if job.target else job.model,
+        model=f"{job.model}, {job.target}" if job.target else job.model,
         target=job.target or job.model,
         seconds=seconds(series, job),
         proof=proof,

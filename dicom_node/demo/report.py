@@ -55,9 +55,9 @@ def draw_pairs(lines: Iterable[Outcome], path: Path) -> list[str]:
         if line.kind is Kind.DERIVED and line.proof is not None:
             title = " ".join(filter(None, (line.source.vendor, line.source.description)))
             try:
-                pairs.append(read_pair(f"{title} → {line.target}", line.source.files, line.proof.files))
+                pairs.append(read_pair(f"{title}  to  {line.target}", line.source.files, line.proof.files))
             except ValueError as error:
-                problems.append(f"no picture of {line.source.description}: {error}")
+                problems.append(f"no picture of {line.source.name}: {error}")
     if pairs:
         draw(pairs).save(path)
     return problems

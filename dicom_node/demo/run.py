@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import sys
 import time
 import warnings
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicom_node.deliver.dicom import DicomDestination
-from dicom_node.deliver.settings import DicomDestinationSettings
 from dicom_node.demo.follow import Progress, follow
 from dicom_node.demo.narrator import Narrator
 from dicom_node.demo.node import LOOPBACK, SETTLE_S, SILENCE_S, Configuration, NodeProcess, configure
@@ -23,13 +22,17 @@ from dicom_node.demo.output import prepare_output
 from dicom_node.demo.pacs import EmbeddedPacs
 from dicom_node.demo.pacs_client import PacsClient
 from dicom_node.demo.report import draw_pairs, fetch_and_judge, show
-from dicom_node.demo.sources import Sources, read_sources
+from dicom_node.demo.scanner_send import Answer
+from dicom_node.demo.sending import Sent, send_files, send_scans
+from dicom_node.demo.sources import SourceSeries, read_sources
+from dicom_node.demo.virtual_scanner import demo_study
 from dicom_node.dimse.library import prepare_library
 from dicom_node.errors import RefusedToStart
 from dicom_node.settings import load_settings
 from dicom_node.spool.ledger import Ledger
 
-CALLING_AE = "SCANNER"
+SEED = 1
+"""Of the virtual patient."""
 NAMED_FILES = 3
 """How many of the files that are not DICOM are named."""
 
@@ -69,17 +72,23 @@ def run(options: Options, narrator: Narrator, stack: ExitStack) -> int:
     Raises
     ------
     RefusedToStart
-        When something cannot be started, with the reason.
+        When something cannot be started or there is nothing to send, with the reason.
     """
+    if options.input is not None and not options.input.is_dir():
+        raise RefusedToStart(f"--input {options.input} is not a folder")
     folder = prepare_output(options.output, keep_out_of=options.input)
     running = start(options, folder, narrator, stack)
-    sources = study(options, folder, narrator)
-    expected, refused = send(sources, running.configuration, narrator)
-    progress = wait(running, sources, expected, options.quiet_limit_s, narrator)
+    if options.input is None:
+        sources, sent = send_virtual_study(running, narrator)
+    else:
+        sources, sent = send_own_study(options.input, running, narrator)
+    tell_refusals(sent, options.input, narrator)
+    progress = wait(running, sources, sent, options.quiet_limit_s, narrator)
 
     narrator.step("Asking the PACS for what it got, and fetching it.")
     viewer = PacsClient(LOOPBACK, running.pacs.port, running.pacs.ae_title)
-    lines = fetch_and_judge(sources.series, progress, pacs=viewer, folder=folder / "derived", refused=refused)
+    refused = {uid: why for uid, series in sources.items() if (why := sent.why_nothing(series))}
+    lines = fetch_and_judge(sources, progress, pacs=viewer, folder=folder / "derived", refused=refused)
     picture = folder / "before_after.png"
     problems = draw_pairs(lines, picture)
     show(narrator, lines)
@@ -92,7 +101,7 @@ def run(options: Options, narrator: Narrator, stack: ExitStack) -> int:
 
 
 def start(options: Options, folder: Path, narrator: Narrator, stack: ExitStack) -> Running:
-    """Start the PACS, then the node."""
+    """Start the PACS, then the node, which gets ready while the study is made."""
     if options.inside_namespace:
         bring_loopback_up()
     pacs: EmbeddedPacs | OrthancPacs
@@ -102,77 +111,84 @@ def start(options: Options, folder: Path, narrator: Narrator, stack: ExitStack) 
     else:
         pacs = stack.enter_context(EmbeddedPacs(folder / "pacs"))
     configuration = configure(folder, options.rules, pacs_ae_title=pacs.ae_title, pacs_port=pacs.port)
-    narrator.step(f"PACS {pacs.ae_title}@{LOOPBACK}:{pacs.port}. Starting the node.")
-    node = stack.enter_context(NodeProcess(configuration, folder / "node.log"))
-    narrator.step(f"Node {configuration.ae_title}@{LOOPBACK}:{configuration.port}, rules of {options.rules}.")
-    narrator.note("All its destinations are replaced by this PACS: nothing leaves this machine.")
+    narrator.step(f"The PACS listens: {pacs.ae_title}@{LOOPBACK}:{pacs.port}. Starting the node.")
+    narrator.note(f"Its rules: {options.rules}")
+    narrator.note("Every destination in them is replaced by this PACS: nothing leaves this machine.")
     narrator.note(
-        f"A series counts as complete after {SETTLE_S} s (no gap) or {SILENCE_S} s of silence: short, for a demo."
+        f"For a short demo it waits {SETTLE_S} s after a gapless stack, {SILENCE_S} s where silence must tell."
     )
+    node = stack.enter_context(NodeProcess(configuration, folder / "node.log"))
     return Running(folder, pacs, configuration, node)
 
 
-def study(options: Options, folder: Path, narrator: Narrator) -> Sources:
-    """Find what there is to send: the user's files, or a study that the virtual scanners make.
+def send_virtual_study(running: Running, narrator: Narrator) -> tuple[dict[str, SourceSeries], Sent]:
+    """Have the virtual scanners scan a head, write what they send into a folder, and send it."""
+    narrator.step("Scanning a simulated head on the virtual scanners.")
+    folder = running.folder / "study"
+    with narrator.waiting("scanning"):
+        scans = demo_study(SEED)
+        for number, scan in enumerate(scans, start=1):
+            (folder / str(number)).mkdir(parents=True)
+            for image, dataset in enumerate(scan.datasets, start=1):
+                dataset.save_as(folder / str(number) / f"IM{image:04d}.dcm", enforce_file_format=True)
+    sources = read_sources(folder)
+    with sending(running, sources, narrator) as count:
+        return sources, send_scans(scans, running.configuration, count)
+
+
+def send_own_study(folder: Path, running: Running, narrator: Narrator) -> tuple[dict[str, SourceSeries], Sent]:
+    """Send the user's own files.
 
     Raises
     ------
     RefusedToStart
-        When the user's folder holds no DICOM.
+        When none of them is DICOM.
     """
-    if options.input is None:
-        narrator.step("Scanning a procedural head on the virtual scanners.")
-        folder = folder / "study"
-        raise RefusedToStart("the virtual scanner is not here yet")
-    folder = options.input
-    sources = read_sources(sorted(path for path in folder.rglob("*") if path.is_file()))
-    if options.input is not None and sources.not_dicom:
-        named = ", ".join(str(path.relative_to(folder)) for path in sources.not_dicom[:NAMED_FILES])
-        more = ", …" if len(sources.not_dicom) > NAMED_FILES else ""
-        narrator.note(f"{len(sources.not_dicom)} files are no DICOM images and are not sent: {named}{more}")
-    if not sources.series:
-        raise RefusedToStart(f"--input {options.input} holds no DICOM files")
-    return sources
+    narrator.step(f"Reading the headers in {folder}.")
+    sources = read_sources(folder)
+    if not sources:
+        raise RefusedToStart(f"--input {folder} holds no DICOM images (files with a preamble and DICM, PS3.10)")
+    with sending(running, sources, narrator) as count:
+        return sources, send_files(folder, running.configuration, count)
 
 
-def send(sources: Sources, configuration: Configuration, narrator: Narrator) -> tuple[dict[str, int], dict[str, str]]:
-    """Send all series to the node.
+@contextmanager
+def sending(
+    running: Running, sources: Mapping[str, SourceSeries], narrator: Narrator
+) -> Iterator[Callable[[Answer], None]]:
+    """Wait for the node, and give a function that counts what is sent to it."""
+    running.node.wait_until_ready()
+    where = running.configuration
+    total = sum(len(series.files) for series in sources.values())
+    narrator.step(f"The node listens: {where.ae_title}@{LOOPBACK}:{where.port}.")
+    narrator.step(f"Sending {len(sources)} series, {total} instances.")
+    counted = itertools.count(1)
+    with narrator.waiting("sending") as change:
+        yield lambda _answer: change(f"{next(counted)} of {total} instances are sent")
 
-    Returns
-    -------
-    SeriesInstanceUID -> number of instances that the node accepted, and -> why it took nothing of a series.
-    """
-    node = DicomDestination(
-        DicomDestinationSettings(host=LOOPBACK, port=configuration.port, ae_title=configuration.ae_title), CALLING_AE
-    )
-    expected, refused = {}, {}
-    for series in sources.series.values():
-        narrator.step(
-            f"Sending {series.description or 'a series without a description'}: {len(series.files)} instances."
-        )
-        report = node.send(list(series.files.values()))
-        if report.refused:
-            statuses = ", ".join(sorted({f"{status:04X}" for status in report.refused.values()}))
-            narrator.note(f"the node refused {len(report.refused)} of them with status {statuses}")
-            if not report.accepted:
-                refused[series.series_uid] = f"the node refused all {len(series.files)} instances, status {statuses}"
-                continue
-        expected[series.series_uid] = report.accepted
-    return expected, refused
+
+def tell_refusals(sent: Sent, folder: Path | None, narrator: Narrator) -> None:
+    """Say what was not sent, and what the node did not take."""
+    if sent.left_out and folder is not None:
+        named = ", ".join(str(path.relative_to(folder)) for path in sent.left_out[:NAMED_FILES])
+        more = ", …" if len(sent.left_out) > NAMED_FILES else ""
+        narrator.note(f"Not sent, because they are no DICOM images: {len(sent.left_out)} files ({named}{more})")
+    for said, number in sent.refusals.items():
+        narrator.note(f"Not taken by the node: {number} instances, answer: {said}")
 
 
 def wait(
-    running: Running, sources: Sources, expected: dict[str, int], quiet_limit_s: float, narrator: Narrator
+    running: Running, sources: Mapping[str, SourceSeries], sent: Sent, quiet_limit_s: float, narrator: Narrator
 ) -> Progress:
     """Follow the node's work until it is over, telling what settles on the way."""
-    settings = load_settings(running.configuration.node_yaml)
-    ledger = Ledger(settings.ledger_url)
+    ledger = Ledger(load_settings(running.configuration.node_yaml).ledger_url)
+    expected = {uid: accepted for uid, series in sources.items() if (accepted := sent.accepted(series))}
     told: set[str] = set()
 
     def tell(progress: Progress) -> None:
-        for text in settled(progress, sources):
-            if text not in told:
-                told.add(text)
+        for key, text in settled(progress, sources).items():
+            if key not in told:
+                told.add(key)
                 narrator.step(text)
         change(f"{len(progress.waiting_series)} series and {len(progress.waiting_jobs)} jobs are under way")
 
@@ -194,15 +210,15 @@ def wait(
     return progress
 
 
-def settled(progress: Progress, sources: Sources) -> list[str]:
-    """Return one line for every series and job that has come to an end."""
-    lines = []
+def settled(progress: Progress, sources: Mapping[str, SourceSeries]) -> dict[str, str]:
+    """Return one line for every series and job that has come to an end, by UID of the series or id of the job."""
+    lines = {}
     for uid, series in progress.series.items():
-        if uid not in progress.waiting_series and uid in sources.series:
-            lines.append(f"{sources.series[uid].description}: {series.state}")
+        if uid not in progress.waiting_series and uid in sources:
+            lines[uid] = f"{sources[uid].name}: {series.state}"
     for job in progress.jobs:
-        if job not in progress.waiting_jobs and job.series_uid in sources.series:
-            lines.append(f"{sources.series[job.series_uid].description} → {job.target or job.model}: {job.state}")
+        if job not in progress.waiting_jobs and job.series_uid in sources:
+            lines[job.id] = f"{sources[job.series_uid].name} → {job.target or job.model}: {job.state}"
     return lines
 
 
@@ -210,6 +226,7 @@ def tell_places(running: Running, picture: Path, narrator: Narrator) -> None:
     """Say where everything lies."""
     folder = running.folder
     places = {
+        "what was sent": folder / "study",
         "derived series": folder / "derived",
         "before and after": picture,
         "rules": running.configuration.rules,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,27 +40,23 @@ class SourceSeries:
     files: dict[str, Path] = field(default_factory=dict)
     frames: int = 0
 
-
-@dataclass(slots=True)
-class Sources:
-    """What a folder holds: series by their UID, and the files that are in none."""
-
-    series: dict[str, SourceSeries] = field(default_factory=dict)
-    not_dicom: list[Path] = field(default_factory=list)
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return self.description or "(no description)"
 
 
-def read_sources(paths: Iterable[Path]) -> Sources:
-    """Read the headers of files and sort them by series."""
-    sources = Sources()
-    for path in paths:
+def read_sources(folder: Path) -> dict[str, SourceSeries]:
+    """Read the headers of all files below a folder; return SeriesInstanceUID -> series, in the order of the files."""
+    sources: dict[str, SourceSeries] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         try:
             keys = keys_of(dcmread(path, stop_before_pixels=True, specific_tags=list(_KEYWORDS)), _KEYWORDS)
-        except InvalidDicomError:
-            keys = {}
-        if not keys.get("SeriesInstanceUID") or not keys.get("SOPInstanceUID"):  # a DICOMDIR has neither
-            sources.not_dicom.append(path)
+        except (InvalidDicomError, EOFError):
             continue
-        series = sources.series.setdefault(keys["SeriesInstanceUID"], _series(keys))
+        if not keys.get("SeriesInstanceUID") or not keys.get("SOPInstanceUID"):  # a DICOMDIR has neither
+            continue
+        series = sources.setdefault(keys["SeriesInstanceUID"], _series(keys))
         if keys["SOPInstanceUID"] not in series.files:
             series.files[keys["SOPInstanceUID"]] = path
             series.frames += _frames(keys)

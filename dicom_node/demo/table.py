@@ -16,26 +16,19 @@ STYLES = {Kind.DERIVED: "green", Kind.EXPLAINED: "yellow", Kind.FAILED: "red"}
 def outcome_table(lines: Sequence[Outcome]) -> Table:
     """Return the table; text from headers is shown as it stands, without markup or control characters."""
     table = Table(box=SIMPLE, pad_edge=False, show_edge=False, expand=True, show_lines=True)
-    table.add_column("Series", ratio=4, overflow="fold")
-    table.add_column("Rule, model", ratio=4, overflow="fold")
-    table.add_column("Derived series, or the reason", ratio=7, overflow="fold")
+    table.add_column("Series", ratio=2, overflow="fold")
+    table.add_column("Rule → model → derived series, or the reason", ratio=5, overflow="fold")
     for stage in STAGES:
         table.add_column(f"{stage}\ns", justify="right", no_wrap=True)
     for line in lines:
         taken = line.seconds or {}
+        path = " → ".join(filter(None, (line.rule, line.model)))
         table.add_row(
-            shown(series_title(line)),
-            shown("\n".join(filter(None, (line.rule, line.model)))),
-            shown(line.text, STYLES[line.kind]),
+            shown(f"{line.source.name}\n{line.source.modality} {line.source.vendor}"),
+            shown(f"{path}\n" if path else "") + shown(line.text, STYLES[line.kind]),
             *(f"{taken[stage]:.1f}" if stage in taken else "" for stage in STAGES),
         )
     return table
-
-
-def series_title(line: Outcome) -> str:
-    """Return how a person calls the series: description, modality and vendor."""
-    source = line.source
-    return f"{source.description or '(no description)'}\n{' '.join(filter(None, (source.modality, source.vendor)))}"
 
 
 def shown(text: str, style: str = "") -> Text:

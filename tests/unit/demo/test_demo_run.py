@@ -16,6 +16,7 @@ from dicom_node.demo.narrator import Narrator
 from dicom_node.demo.node import configure, redirect_rules
 from dicom_node.demo.outcome import Kind, Outcome, Proof, outcomes, seconds
 from dicom_node.demo.output import prepare_output
+from dicom_node.demo.sending import Sent
 from dicom_node.demo.sources import SourceSeries
 from dicom_node.demo.table import outcome_table
 from dicom_node.domain.job import Job, JobState
@@ -156,6 +157,26 @@ def test_a_series_of_which_the_node_took_nothing_has_its_reason() -> None:
 
 def test_seconds_are_given_for_the_stages_that_were_reached() -> None:
     assert seconds(series(SeriesState.ROUTED), DELIVERED) == {"receive": 1.5, "queue": 0.5}
+
+
+# --- what the node answered
+
+
+def test_an_instance_with_a_warning_counts_as_taken() -> None:
+    sent = Sent({"1.2.1.1": 0x0000, "1.2.1.2": 0xB000})
+    assert (sent.accepted(SOURCE), sent.why_nothing(SOURCE), sent.refusals) == (2, None, {})
+
+
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [
+        ({"1.2.1.1": 0xC000, "1.2.1.2": 0xC000}, "C000 Error: cannot understand"),
+        ({"1.2.1.1": None, "1.2.1.2": 0x0122}, "0122 Refused: SOP class not supported; no answer"),
+        ({}, "file meta information"),
+    ],
+)
+def test_a_series_that_the_node_does_not_take_has_its_reason(answers: dict[str, int | None], why: str) -> None:
+    assert why in (Sent(answers).why_nothing(SOURCE) or "")
 
 
 # --- the terminal
