@@ -134,16 +134,16 @@ def paint_bone(
     thick = shape.skull_mm * (1 + np.float32(0.15) * smooth_field(rng, skin.shape, 6))
     thick = thick * (1 - np.float32(0.45) * np.exp(-(((z + 15) / 22) ** 2)) * (y < 40))
     bone = np.maximum(cavity - thick, skin + 3)
-    diploe: Float32Array = np.abs(cavity - thick * np.float32(0.5)) - thick * np.float32(0.5) + np.float32(1.5)
+    diploe = np.asarray(np.abs(cavity - thick / 2) - thick / 2 + 1.5, np.float32)
     canvas.paint(region, [(_T.CORTICAL_BONE, bone), (_T.MARROW, diploe)])
     spine = region.part((-30, -10, -170), (30, 75, -68))
     disc = np.float32(0.72) - np.cos((spine.at[2] + 80) * np.float32(2 * np.pi / 18))  # every 18 mm
     body = tube(spine.at, ((0, 10, -74), (0, 8, -170)), (9.5, 10.5))
     arch = tube((np.abs(spine.at[0]), *spine.at[1:]), ((0, 48, -80), (14, 30, -80), (14, 30, -170)), (5, 5, 5))
-    column = np.minimum(body, arch)
+    column = np.asarray(np.minimum(body, arch), np.float32)
     canal = tube(spine.at, ((0, 20, -66), (0, 27, -100), (0, 27, -175)), (11, 9.5, 9))
     canvas.paint(spine, [
-        (_T.CORTICAL_BONE, column), (_T.MARROW, column + 1.6),
+        (_T.CORTICAL_BONE, column), (_T.MARROW, column + np.float32(1.6)),
         (_T.MUSCLE, np.maximum(body + 1, np.asarray(disc * 4, np.float32))), (_T.CSF, canal),
     ])  # fmt: skip
 

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
 from training.simulate.tissues import Relaxation
-
-
-class Sequence(Protocol):
-    """A pulse sequence with its timing."""
-
-    def signal(self, tissue: Relaxation) -> float:
-        """Return the magnitude of the signal at the centre of k-space."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +26,7 @@ class SpoiledGradientEcho:
     flip_deg: float
 
     def signal(self, tissue: Relaxation) -> float:
-        """Return the steady state of Ernst and Anderson 1966, Rev Sci Instrum 37:93."""
+        """Return the magnitude at the centre of k-space: Ernst and Anderson 1966, Rev Sci Instrum 37:93."""
         flip = math.radians(self.flip_deg)
         e1 = math.exp(-self.repetition_ms / tissue.t1_ms)
         mz = (1 - e1) / (1 - math.cos(flip) * e1)
@@ -77,10 +69,11 @@ class Mprage:
             raise ValueError(f"a train of {2 * half_ms:.0f} ms does not fit around {self.inversion_ms:.0f} ms")
 
     def signal(self, tissue: Relaxation) -> float:
-        """Return the steady state of Deichmann et al. 2000, NeuroImage 12:112, with linear phase encoding.
+        """Return the magnitude at the centre of k-space, with linear phase encoding.
 
-        The longitudinal magnetisation goes through wait, half a train, the other half and recovery, each of which
-        takes m to a m + b; one cycle ends where the next begins.
+        The steady state of Deichmann et al. 2000, NeuroImage 12:112: the longitudinal magnetisation goes through wait,
+        half a train, the other half and recovery, each of which takes m to a m + b; one cycle ends where the next
+        begins.
         """
         half_ms = self.echoes / 2 * self.echo_spacing_ms
         wait = _recovery(self.inversion_ms - half_ms, tissue.t1_ms)
@@ -100,6 +93,9 @@ class Mprage:
         kept = math.cos(math.radians(self.flip_deg)) * e1
         factor = kept ** (self.echoes / 2)
         return factor, (1 - e1) / (1 - kept) * (1 - factor)
+
+
+Sequence: TypeAlias = SpoiledGradientEcho | Mprage
 
 
 def _recovery(duration_ms: float, t1_ms: float) -> tuple[float, float]:
