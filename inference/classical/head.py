@@ -54,7 +54,8 @@ def find_head(volume: Volume) -> Head:
     factors = _factors(volume)
     coarse = _block_means(volume.voxels, factors)
     threshold = _threshold(coarse)
-    inside = _filled(_largest_body(coarse > threshold))
+    # filled before it is opened too: opening wears away a thin scalp, unless what it encloses holds it
+    inside = _filled(_largest_body(_filled(coarse > threshold)))
     return Head(_refined(inside, factors, volume.voxels.shape), threshold)
 
 

@@ -20,7 +20,6 @@ from inference.classical.head import deep_part, find_head
 from inference.errors import ModelRefused
 from inference.volume import Float32Array, Float64Array, Volume
 
-PERCENTILES = (1.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 99.0)
 DEPTH_MM = 15.0
 """How far below the surface of the head the sample begins: past scalp and skull."""
 CROWN_MM = 130.0
@@ -64,12 +63,19 @@ class Curve:
         return mapped
 
 
-def landmarks(volume: Volume) -> Float64Array:
+def landmarks(volume: Volume, percentiles: Float64Array) -> Float64Array:
     """Measure the landmarks of a head.
+
+    Parameters
+    ----------
+    volume
+        Of a head.
+    percentiles
+        Shape (landmarks,), increasing.
 
     Returns
     -------
-    Shape (11,): the `PERCENTILES` of the intensities of deep tissue, not decreasing.
+    Shape (landmarks,): these percentiles of the intensities of deep tissue, not decreasing.
 
     Raises
     ------
@@ -82,29 +88,33 @@ def landmarks(volume: Volume) -> Float64Array:
     sample = deep if np.count_nonzero(deep) >= _FEWEST_VOXELS else tissue & head.inside
     if np.count_nonzero(sample) < _FEWEST_VOXELS:
         raise ModelRefused("no head can be told from the air around it")
-    return np.percentile(volume.voxels[sample].astype(np.float64), PERCENTILES)
+    return np.percentile(volume.voxels[sample].astype(np.float64), percentiles)
 
 
-def learn(volumes: Iterable[Volume], *, top: float) -> Float64Array:
+def learn(volumes: Iterable[Volume], percentiles: Float64Array, *, top: float) -> Float64Array:
     """Learn standard landmarks: each head is scaled so that its highest landmark is `top`, then all are averaged.
 
     Parameters
     ----------
     volumes
         Heads in the scanner that is to be the standard.
+    percentiles
+        Shape (landmarks,), increasing.
     top
         Standard value of the highest landmark.
 
     Returns
     -------
-    Shape (11,), strictly increasing.
+    Shape (landmarks,), strictly increasing.
 
     Raises
     ------
     ValueError
         When there are no volumes, or their landmarks do not increase.
     """
-    measured = np.array([landmarks(volume) for volume in volumes])
+    measured = np.array([landmarks(volume, percentiles) for volume in volumes])
+    if not measured.size:
+        raise ValueError("there are no heads to learn from")
     standard: Float64Array = (measured / measured[:, -1:]).mean(axis=0) * top
     if standard[0] <= 0 or (np.diff(standard) <= 0).any():
         raise ValueError("the landmarks of these heads do not increase")
@@ -119,7 +129,7 @@ def fit(measured: Float64Array, standard: Float64Array) -> Curve:
     Parameters
     ----------
     measured, standard
-        Shape (11,).
+        Shape (landmarks,).
 
     Raises
     ------
@@ -131,6 +141,6 @@ def fit(measured: Float64Array, standard: Float64Array) -> Curve:
         if value - last > _SMALLEST_STEP * measured[-1]:
             kept.append(knot)
             last = value
-    if len(kept) < len(measured) // 2:
+    if len(kept) < 2:
         raise ModelRefused("the image holds too few distinct intensities to tell tissues apart")
     return Curve(np.concatenate(([0.0], measured[kept])), np.concatenate(([0.0], standard[kept])))

@@ -1,16 +1,18 @@
 """Nyúl-Udupa landmark standardisation of a whole head: the harmonizer without a network.
 
-Weights: ``landmarks.<target>``, shape (11,), the standard landmarks of each target.
+Weights: ``percentiles``, shape (landmarks,); ``landmarks.<target>``, same shape, the standard landmarks of each target.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inference.bundle import Bundle
-from inference.classical.nyul import PERCENTILES, fit, landmarks
+from inference.classical.nyul import fit, landmarks
 from inference.errors import BundleRefused
 from inference.manifest import Manifest
 from inference.model import Result
@@ -24,20 +26,25 @@ class NyulModel:
     ----------
     manifest
         Of the bundle.
+    percentiles
+        Which landmarks, shape (landmarks,).
     standards
-        Target -> standard landmarks, shape (11,).
+        Target -> standard landmarks, same shape.
     """
 
     device = "cpu"
 
-    def __init__(self, manifest: Manifest, standards: Mapping[str | None, Float64Array]) -> None:
+    def __init__(
+        self, manifest: Manifest, percentiles: Float64Array, standards: Mapping[str | None, Float64Array]
+    ) -> None:
         self._manifest = manifest
+        self._percentiles = percentiles
         self._standards = standards
 
     def __call__(self, volume: Volume, *, target: str | None = None) -> Result:
         """Standardise a volume on its own grid; see `inference.model.Model`."""
         standard = self._standards[self._manifest.choose_target(target)]
-        curve = fit(landmarks(volume), standard)
+        curve = fit(landmarks(volume, self._percentiles), standard)
         output = self._manifest.output
         voxels = curve(volume.voxels)
         np.clip(voxels, *output.range, out=voxels)
@@ -58,12 +65,19 @@ def load(bundle: Bundle, *, device: str) -> NyulModel:
     """
     del device  # numpy runs where it runs
     tensors = bundle.weights()
+    percentiles = tensors.get("percentiles")
+    if percentiles is None or percentiles.ndim != 1 or not _rises(percentiles) or percentiles[-1] > 100:
+        raise BundleRefused(f"{bundle.folder}: the weights hold no percentiles")
     standards: dict[str | None, Float64Array] = {}
     for target in bundle.manifest.targets:
         standard = tensors.get(f"landmarks.{target}")
-        if standard is None or standard.shape != (len(PERCENTILES),) or (np.diff(standard, prepend=0) <= 0).any():
+        if standard is None or standard.shape != percentiles.shape or not _rises(standard):
             raise BundleRefused(f"{bundle.folder}: the weights hold no landmarks for target '{target}'")
         standards[target] = standard.astype(np.float64)
     if not standards:
         raise BundleRefused(f"{bundle.folder}: a landmark model needs a target")
-    return NyulModel(bundle.manifest, standards)
+    return NyulModel(bundle.manifest, percentiles.astype(np.float64), standards)
+
+
+def _rises(landmarks: NDArray[Any]) -> bool:
+    return bool((np.diff(landmarks, prepend=0) > 0).all())
