@@ -53,9 +53,9 @@ class ConnectionGuard:
         self._limits = limits
         self._deadline = 0.0
         self._message_bytes = 0
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.settimeout(limits.pdu_s)
         association.dul.socket.recv = self.receive
+        self._socket.settimeout(limits.pdu_s)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def message_ended(self) -> None:
         """Note that a whole message was received: the next one starts from nothing."""

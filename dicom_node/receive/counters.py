@@ -19,7 +19,7 @@ class Counts:
     associations_open
         Now.
     associations_accepted, associations_rejected
-        Since the start. Rejected are those that the policy refused, not those over the limit.
+        Since the start.
     instances
         What became of those that were answered with success.
     refused
@@ -57,7 +57,7 @@ class Counters:
             self._open -= 1
 
     def rejected(self) -> None:
-        """Count an association that the policy refused."""
+        """Count an association that was not opened, because of the policy or the limit."""
         with self._lock:
             self._rejected += 1
 

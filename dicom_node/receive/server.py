@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import structlog
 from pydicom import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.events import Event, EventHandlerType
+from pynetdicom.presentation import PresentationContext
 
 from dicom_node.dimse import statuses
 from dicom_node.dimse.contexts import STORAGE_CLASSES, TRANSFER_SYNTAXES, UNCOMPRESSED_LITTLE_ENDIAN, VERIFICATION
@@ -48,6 +50,13 @@ class ReceiverLimits:
     maximum_pdu: int = 1 << 17
     idle_s: float = 60.0
     connection: ConnectionLimits = field(default_factory=ConnectionLimits)
+
+
+class _SharedContexts(list[PresentationContext]):
+    """Contexts that all associations share: negotiation only reads them, and copying takes 70 ms a connection."""
+
+    def __deepcopy__(self, memo: object) -> _SharedContexts:
+        return self
 
 
 class Receiver:
@@ -112,6 +121,7 @@ class Receiver:
         except OSError as error:
             raise RefusedToStart(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
         self._server.socket.listen(_BACKLOG)
+        self._server.contexts = _SharedContexts(self._server.contexts)
         log.info("receiver_started", called_ae=self._policy.ae_title)
 
     def stop(self, drain_s: float = 5.0) -> None:
@@ -202,6 +212,9 @@ class Receiver:
             outcome, length = session.put(_request(event))
         except InstanceRejected as refusal:
             return self._refuse(session, refusal)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else "input/output error"
+            return self._refuse(session, InstanceRejected(statuses.OUT_OF_RESOURCES, f"cannot store now: {reason}"))
         except Exception as error:  # the boundary to the network: one instance fails, the association lives
             log.error("store_failed", calling_ae=session.calling_ae, peer=session.peer, reason=type(error).__name__)
             return self._refuse(session, InstanceRejected(statuses.PROCESSING_FAILURE, "could not be stored"))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import errno
 import io
 import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +46,15 @@ def store() -> MemoryStore:
     return MemoryStore()
 
 
+@pytest.fixture(scope="module")
+def stopping() -> Iterator[ThreadPoolExecutor]:
+    """Stop receivers in the background: pynetdicom looks only twice a second whether it should."""
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
 @pytest.fixture
-def start(store: MemoryStore) -> Iterator[Start]:
+def start(store: MemoryStore, stopping: ThreadPoolExecutor) -> Iterator[Start]:
     started = []
 
     def run(*, callers: Any = "any", limits: ReceiverLimits | None = None, at: Any = None) -> Receiver:
@@ -56,7 +65,7 @@ def start(store: MemoryStore) -> Iterator[Start]:
 
     yield run
     for receiver in started:
-        receiver.stop(0)
+        stopping.submit(receiver.stop, 0)
 
 
 def associate(receiver: Receiver, *contexts: Any, calling: str = "SCANNER", called: str = "HARMONIZE") -> Any:
@@ -142,6 +151,7 @@ def test_an_association_with_many_series_keeps_only_the_latest_open(start: Start
     ("failure", "status"),
     [
         (InstanceRejected(0xA700, "cannot store now: No space left on device"), 0xA700),
+        (OSError(errno.ENOSPC, CANARY, f"/var/{CANARY}"), 0xA700),
         (RuntimeError(CANARY), 0x0110),
     ],
 )

@@ -1,0 +1,108 @@
+"""Writes the tables of the conformance statement from the code: ``python docs/conformance/generate.py``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pydicom.uid import UID
+
+from dicom_node.deliver.settings import DicomDestinationSettings
+from dicom_node.dimse.contexts import STORAGE_CLASSES, TRANSFER_SYNTAXES, UNCOMPRESSED_LITTLE_ENDIAN, VERIFICATION
+from dicom_node.dimse.statuses import STORAGE_STATUSES, StatusClass
+from dicom_node.receive import policy
+from dicom_node.receive.server import ReceiverLimits
+from dicom_node.receive.session import OPEN_SERIES
+
+STATEMENT = Path(__file__).with_name("statement.md")
+
+_ACTIONS = {
+    StatusClass.SUCCESS: "Delivered.",
+    StatusClass.WARNING: "Delivered; the warning is recorded with the job.",
+    StatusClass.TRY_LATER: "The attempt ends; the whole series is sent again later.",
+    StatusClass.REFUSED: "The instance is recorded as refused; the rest is sent.",
+}
+
+
+def statement(text: str) -> str:
+    """Return the statement with every table between its markers made anew."""
+    for name, lines in _tables().items():
+        marked = re.compile(rf"(<!-- generated: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        if not marked.search(text):
+            raise ValueError(f"the statement has no markers for {name}")
+        table = "\n" + "\n".join(lines) + "\n\n"
+        text = marked.sub(lambda found, table=table: found[1] + table + found[2], text)
+    return text
+
+
+def _tables() -> dict[str, list[str]]:
+    return {
+        "verification": _table(("SOP class", "UID", "Transfer syntaxes", "Role"), [_verification_row()]),
+        "storage classes": _table(("SOP class", "UID"), ((uid.name, f"`{uid}`") for uid in STORAGE_CLASSES)),
+        "transfer syntaxes": _table(("Transfer syntax", "UID"), ((uid.name, f"`{uid}`") for uid in TRANSFER_SYNTAXES)),
+        "rejections": _table(("Result", "Source", "Reason", "When"), _rejection_rows()),
+        "limits": _table(("What", "Limit"), _limit_rows()),
+        "statuses received": _table(("Status", "Meaning", "Source", "What the node does"), _status_rows()),
+        "sending limits": _table(("What", "Default, a setting of the destination"), _sending_rows()),
+    }
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+
+
+def _verification_row() -> tuple[str, ...]:
+    syntaxes = ", ".join(uid.name for uid in UNCOMPRESSED_LITTLE_ENDIAN)
+    return UID(VERIFICATION).name, f"`{VERIFICATION}`", syntaxes, "SCU and SCP"
+
+
+def _rejection_rows() -> list[tuple[str, ...]]:
+    rejections = (
+        policy.UNKNOWN_CALLED_AE,
+        policy.UNKNOWN_CALLING_AE,
+        policy.UNKNOWN_CALLING_HOST,
+        policy.CANNOT_DECIDE,
+        policy.SHUTTING_DOWN,
+        policy.Reject(2, 3, 2, "too many associations"),
+    )
+    return [(str(each.result), str(each.source), str(each.reason), each.why) for each in rejections]
+
+
+def _limit_rows() -> list[tuple[str, str]]:
+    limits = ReceiverLimits()
+    connection = limits.connection
+    return [
+        ("Associations at once", str(limits.associations)),
+        ("Maximum length received (P-DATA-TF)", f"{limits.maximum_pdu} bytes"),
+        ("Longest PDU of any kind", f"{connection.pdu_bytes} bytes; a longer one closes the connection unread"),
+        ("Longest message", f"{connection.message_bytes} bytes; a longer one closes the connection"),
+        ("From connection to A-ASSOCIATE-RQ; ARTIM", f"{connection.negotiation_s:g} s"),
+        ("One PDU, from its first byte to its last", f"{connection.pdu_s:g} s"),
+        ("Silence on an association", f"{limits.idle_s:g} s, then A-ABORT"),
+        ("Series that one association keeps from completing", f"the last {OPEN_SERIES} it brought instances of"),
+    ]
+
+
+def _status_rows() -> list[tuple[str, ...]]:
+    return [
+        (
+            f"{status.first:04X}" if status.first == status.last else f"{status.first:04X} to {status.last:04X}",
+            status.meaning,
+            status.clause,
+            _ACTIONS[status.status_class],
+        )
+        for status in STORAGE_STATUSES
+    ]
+
+
+def _sending_rows() -> list[tuple[str, str]]:
+    fields = DicomDestinationSettings.model_fields
+    return [
+        ("TCP connection", f"{fields['connect_timeout_s'].default:g} s (`connect_timeout_s`)"),
+        ("Each answer of the peer", f"{fields['response_timeout_s'].default:g} s (`response_timeout_s`)"),
+    ]
+
+
+if __name__ == "__main__":
+    STATEMENT.write_text(statement(STATEMENT.read_text(encoding="utf-8")), encoding="utf-8")
