@@ -12,9 +12,8 @@ from dicom_node.domain.provenance import Provenance
 from dicom_node.domain.series import Series
 from dicom_node.domain.stack import Stack
 from dicom_node.encode.uids import series_uid
+from dicom_node.route.schema import Priority
 from inference.bundle import Bundle
-
-PRIORITIES = {"urgent": 0, "routine": 1, "batch": 2}
 
 
 def job_for(
@@ -47,7 +46,7 @@ def job_for(
         derived_series_number=(series.series_number or 0) + number_offset,
         # DICOM times carry microseconds, so nothing is lost on the way through the ledger and the headers
         derived_at=at,
-        priority=PRIORITIES[rule["priority"]],
+        priority=Priority(rule["priority"]).rank,
         times={"queued": at},
     )
 

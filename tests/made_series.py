@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-
 import numpy as np
 import phantom
-from pydicom import Dataset, dcmwrite
+from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from dicom_node.domain.instance import InstanceKey, Transport
@@ -73,8 +73,9 @@ def key_of(ds: Dataset) -> InstanceKey:
 
 def encoded(ds: Dataset) -> bytes:
     """Return the data set as it travels in C-STORE: without preamble and file meta."""
-    buffer = BytesIO()
-    dcmwrite(buffer, ds, implicit_vr=False, little_endian=True)
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, False
+    write_dataset(buffer, ds)
     return buffer.getvalue()
 
 
