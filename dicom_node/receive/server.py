@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,7 +23,7 @@ from dicom_node.dimse.library import prepare_library
 from dicom_node.domain.ports import InstanceStore
 from dicom_node.errors import InstanceRejected, RefusedToStart
 from dicom_node.receive.counters import Counters
-from dicom_node.receive.policy import CANNOT_DECIDE, SHUTTING_DOWN, Accept, Policy, Reject
+from dicom_node.receive.policy import CANNOT_DECIDE, SHUTTING_DOWN, TOO_MANY, Accept, Policy, Reject
 from dicom_node.receive.session import Session, StoreRequest
 
 _ERROR_COMMENT_CHARACTERS = 64  # VR LO (PS3.5 6.2)
@@ -90,6 +92,8 @@ class Receiver:
         self._limits = limits or ReceiverLimits()
         self._sessions: dict[Any, Session] = {}
         self._guards: dict[Any, ConnectionGuard] = {}
+        self._places: set[Any] = set()
+        self._lock = threading.Lock()
         self._server: Any = None
         self._stopping = False
 
@@ -110,10 +114,10 @@ class Receiver:
         handlers: list[EventHandlerType] = [
             (evt.EVT_CONN_OPEN, self._on_open),
             (evt.EVT_REQUESTED, self._on_requested),
-            (evt.EVT_REJECTED, self._on_over_the_limit),
             (evt.EVT_ACCEPTED, self._on_accepted),
             (evt.EVT_DIMSE_RECV, self._on_message),
             (evt.EVT_C_STORE, self._on_store),
+            (evt.EVT_CONN_CLOSE, _on_close),
         ]
         host, port = self._address
         try:
@@ -145,7 +149,7 @@ class Receiver:
     def _application_entity(self) -> AE:
         limits = self._limits
         entity = AE(ae_title=self._policy.ae_title)
-        entity.maximum_associations = limits.associations
+        entity.maximum_associations = sys.maxsize  # counted here: pynetdicom counts connections, silent ones too
         entity.maximum_pdu_size = limits.maximum_pdu
         entity.acse_timeout = limits.connection.negotiation_s
         entity.dimse_timeout = limits.connection.pdu_s
@@ -171,20 +175,26 @@ class Receiver:
 
     def _on_requested(self, event: Event) -> None:
         association: Any = event.assoc
-        decision = self._decide(*_titles(association), association.requestor.address)
+        calling_ae, called_ae = _titles(association)
+        peer = association.requestor.address
+        decision = self._decide(calling_ae, called_ae, peer)
+        if isinstance(decision, Accept) and not self._take_place(association):
+            decision = TOO_MANY
         if isinstance(decision, Reject):
-            self._count_rejection(association, decision.why)
+            self.counters.rejected()
+            log.warning(
+                "association_rejected", calling_ae=calling_ae, called_ae=called_ae, peer=peer, reason=decision.why
+            )
             association.acse.send_reject(decision.result, decision.source, decision.reason)
             association.kill()  # waits until the rejection is on its way
 
-    def _on_over_the_limit(self, event: Event) -> None:
-        self._count_rejection(event.assoc, "too many associations")
-
-    def _count_rejection(self, association: Any, why: str) -> None:
-        self.counters.rejected()
-        calling_ae, called_ae = _titles(association)
-        peer = association.requestor.address
-        log.warning("association_rejected", calling_ae=calling_ae, called_ae=called_ae, peer=peer, reason=why)
+    def _take_place(self, association: Any) -> bool:
+        """Count an association towards the limit; connections that ask for none do not keep others out."""
+        with self._lock:
+            if len(self._places) >= self._limits.associations:
+                return False
+            self._places.add(association)
+            return True
 
     def _decide(self, calling_ae: str, called_ae: str, peer: str) -> Accept | Reject:
         if self._stopping:
@@ -239,6 +249,8 @@ class Receiver:
 
     def _forget(self, association: Any) -> None:
         self._guards.pop(association, None)
+        with self._lock:
+            self._places.discard(association)
         session = self._sessions.pop(association, None)
         if session is None:
             return
@@ -254,6 +266,13 @@ class Receiver:
                 seconds=round(session.seconds, 3),
                 reason="released" if association.is_released else "aborted or lost",
             )
+
+
+def _on_close(event: Event) -> None:
+    """Wake an association that waits for a request on a connection that has gone; others do not look here."""
+    association: Any = event.assoc
+    if association.requestor.primitive is None:
+        association.dul.to_user_queue.put(None)
 
 
 def _titles(association: Any) -> tuple[str, str]:

@@ -64,7 +64,7 @@ def _rejection_rows() -> list[tuple[str, ...]]:
         policy.UNKNOWN_CALLING_HOST,
         policy.CANNOT_DECIDE,
         policy.SHUTTING_DOWN,
-        policy.Reject(2, 3, 2, "too many associations"),
+        policy.TOO_MANY,
     )
     return [(str(each.result), str(each.source), str(each.reason), each.why) for each in rejections]
 

@@ -316,6 +316,18 @@ def test_a_peer_that_stops_before_its_request_is_whole_is_let_go(start: Start, f
     until(lambda: not any(thread.name.startswith("AcceptorThread") for thread in threading.enumerate()))
 
 
+def test_peers_that_connect_and_say_nothing_keep_no_sender_out(start: Start) -> None:
+    receiver = start(limits=ReceiverLimits(associations=2))
+    silent = [socket.create_connection(("127.0.0.1", receiver.port)) for _ in range(20)]
+    try:
+        assert send(receiver, made_instance()) == 0x0000
+    finally:
+        for peer in silent:
+            peer.close()
+    # long before the five seconds that a request may take
+    until(lambda: not any(thread.name.startswith("AcceptorThread") for thread in threading.enumerate()), limit_s=4)
+
+
 def test_a_message_without_end_is_cut_off_and_leaves_nothing(start: Start, store: MemoryStore) -> None:
     receiver = start(limits=ReceiverLimits(connection=ConnectionLimits(message_bytes=3000)))
     association = associate(receiver)
