@@ -190,10 +190,10 @@ def philips_counts(images: int) -> tuple[PrivateBlock, ...]:
 
 
 def philips_scale(rescale_slope: float) -> tuple[PrivateBlock, ...]:
-    """Return Philips's scale slope SS: P / (RS * SS) is the signal that the coils gave, for stored values P.
+    """Return Philips's scale slope SS: D / (RS * SS) is the signal that the coils gave, for rescaled values D.
 
-    The rescale slope RS fits that into 12 bits (Chenevert et al. 2014, Transl Oncol 7:65); SS here is such that
-    RS * SS is 0.01 in every series, since the simulated signal has no other absolute value.
+    The rescale slope RS only fits D into 12 bits (Chenevert et al. 2014, Transl Oncol 7:65); SS here is such that
+    RS * SS is 0.01 in every series, since the simulated signal has no absolute value.
     """
     elements = ((0x0D, "FL", 0.0), (0x0E, "FL", 0.01 / rescale_slope))
     return (PrivateBlock(0x2005, "Philips MR Imaging DD 001", elements),)

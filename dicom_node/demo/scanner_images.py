@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -94,7 +94,8 @@ def images(volume: Volume, plan: SeriesPlan, examination: Examination, *, first:
         add_private(header, philips_scale(slope))
     datasets = []
     for k, pixels in enumerate(stored):
-        ds = deepcopy(header)  # a shared element would change in all images when one is edited
+        # a shared element would change in all images when one is edited
+        ds = Dataset({element.tag: copy(element) for element in header})
         ds.InstanceNumber = first + k
         _add_identity(ds, examination.uid("instance", plan.number, first + k))
         _add_position(ds, volume.affine, k)

@@ -85,7 +85,13 @@ def _paint_hemispheres(canvas: Canvas, region: Region, shape: BrainShape, rng: n
     thick = shape.cortex_mm * (1 + np.float32(0.1) * smooth_field(rng, hull.shape, 6))
     wobble = x + np.float32(1.2) * smooth_field(rng, hull.shape, 5)
     callosum = ellipsoid(region.at, (0, 3, 2), (60, 42, 27))  # below its outer rim the hemispheres are joined
-    sylvian = z + 9 - np.float32(0.3) * y + np.float32(2) * smooth_field(rng, hull.shape, 5)
+    sylvian = (
+        z
+        + 9
+        - np.float32(0.3) * y
+        + np.float32(0.4) * (np.abs(x) - 48)
+        + np.float32(2) * smooth_field(rng, hull.shape, 5)
+    )
     reach = np.maximum(np.maximum(_INSULA_MM - np.abs(x), -48 - y), y - 34)  # how far the Sylvian fissure is away
     middle = np.maximum(-callosum, -18 - z)
 
@@ -107,7 +113,7 @@ def _folds(region: Region, rng: np.random.Generator) -> Float32Array:
     """Return the signed distance, mm, from sheets that run from the hull inwards: the sulci."""
     x, y, z = region.at
     level = np.sqrt((x / 66) ** 2 + (y / 84) ** 2 + (z / 66) ** 2) + np.float32(0.05)
-    pull = level ** np.float32(-0.65)  # sample nearly the same noise along a ray: sheets stand on the hull
+    pull = level ** np.float32(-0.5)  # sample nearly the same noise along a ray: sheets stand on the hull
     noise = wavy_field(rng, x.shape, 2 * GYRUS_MM / LATTICE_MM)
     centre = [(n - 1) / 2 for n in x.shape]
     nodes = [c + (axis * pull) / np.float32(LATTICE_MM) for c, axis in zip(centre, (z, y, x), strict=True)]
@@ -123,8 +129,8 @@ def _paint_cerebellum(canvas: Canvas, region: Region) -> None:
     leaf = canvas.fine(region, np.asarray(turn, np.float32))
     labels = canvas.view(region)
     inside = (hull < 0) & (labels == Tissue.CSF)
-    white = (hull < -11) | ((hull < -3.5) & (leaf > 0.72 - 0.03 * hull))
-    fissure = (leaf < -0.93) & (hull > -8)
+    white = (hull < -11) | ((hull < -3.5) & (leaf > 0.8 + 0.04 * hull))
+    fissure = (leaf < -0.9) & (hull > -9)
     labels[inside & ~fissure] = Tissue.CEREBELLAR_CORTEX
     labels[inside & white] = Tissue.WHITE_MATTER
 
@@ -133,14 +139,14 @@ def _paint_core(canvas: Canvas, region: Region, shape: BrainShape) -> None:
     x, y, z = region.at
     at = (np.abs(x), y, z)
     v = shape.ventricle
-    horns = tube(at, ((7, -34, 4), (9, -22, 9), (10, 0, 15), (16, 26, 14), (24, 42, 4), (21, 64, 2)),
+    horns = tube(at, ((6, -34, 4), (6.5, -22, 10), (6.5, 0, 15.5), (14, 26, 14), (24, 42, 4), (21, 64, 2)),
                  (4 * v, 5 * v, 4.5 * v, 6 * v, 6 * v, 1.5 * v))  # fmt: skip
     temporal = tube(at, ((24, 40, 3), (32, 22, -12), (29, -6, -24)), (5 * v, 2.5 * v, 1.5 * v))
     septum = 0.9 - at[0]
     caudate = tube(at, ((12, -26, 2), (14, -18, 8), (16, 0, 17), (20, 18, 17)), (6, 7, 3.5, 2))
-    thalamus = ellipsoid(at, (10, 8, 3), (9, 15, 9))
+    thalamus = ellipsoid(at, (9.5, 9, 2), (9, 14, 8.5))
     canvas.paint(region, [
-        (Tissue.WHITE_MATTER, ellipsoid(at, (13, 2, 3), (21, 38, 19))),
+        (Tissue.WHITE_MATTER, ellipsoid(at, (14, 0, 2), (19, 31, 15))),
         (Tissue.STRIATUM, ellipsoid(at, (26, -4, 2), (5.5, 17, 10))),
         (Tissue.PALLIDUM, ellipsoid(at, (19.5, -2, 0), (4, 9, 7))),
         (Tissue.STRIATUM, caudate),

@@ -16,8 +16,9 @@ LARGEST = 4095.0
 """Scanners store 12 bits."""
 
 _TEXTURE: dict[Tissue, float] = {
-    Tissue.MUSCLE: 0.07, Tissue.FAT: 0.08, Tissue.MARROW: 0.20, Tissue.SKIN: 0.10, Tissue.MUCOSA: 0.15,
-    Tissue.GREY_MATTER: 0.03, Tissue.WHITE_MATTER: 0.02,
+    Tissue.MUSCLE: 0.11, Tissue.FAT: 0.08, Tissue.MARROW: 0.20, Tissue.SKIN: 0.10, Tissue.MUCOSA: 0.15,
+    Tissue.GREY_MATTER: 0.09, Tissue.WHITE_MATTER: 0.045, Tissue.CEREBELLAR_CORTEX: 0.08, Tissue.STRIATUM: 0.05,
+    Tissue.THALAMUS: 0.06, Tissue.BRAIN_STEM: 0.04,
 }  # fmt: skip
 """Spread of the signal within a tissue, against its mean; invented. It belongs to the head, not to the scan."""
 

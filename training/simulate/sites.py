@@ -73,7 +73,7 @@ SMC = Site(
     name="philips-3t",
     vendor="Philips",
     field_strength="3 T",
-    # TE 4.6, echo spacing 9.9 ms: the study. Flip angle, matrix: as its centre reports them elsewhere. That an
+    # TE 4.6, echo spacing 9.9 ms: the study. Flip angle, matrix: what that centre states in other papers. That an
     # inversion precedes the train, its time and the cycle are our reading: at 8 degrees there is next to no T1 contrast
     # without one.
     sequence=Mprage(cycle_ms=2500, inversion_ms=950, echoes=150, echo_spacing_ms=9.9, echo_ms=4.6, flip_deg=8),
