@@ -27,7 +27,7 @@ class Shape:
     counted
         The images that the acquisition counts are there, and lie without a gap.
     gapless
-        Every stack is regular.
+        Every stack is regular and has as many slices as the others, and no InstanceNumber is left out.
     """
 
     whole: str | None = None
@@ -83,7 +83,7 @@ def whole_series(frames: Sequence[Frame]) -> Shape:
 def shape_of(frames: Sequence[Frame]) -> Shape:
     """Look for all evidence that the headers give."""
     with unquoted():
-        gapless = _gapless(split(frames))
+        gapless = _gapless(split(frames)) if _numbered_without_hole(frames) else None
         counted = _counted(frames) if gapless else None
         return Shape(_whole(frames), counted, gapless)
 
@@ -126,6 +126,16 @@ def _counted(frames: Sequence[Frame]) -> str | None:
 def _integer(header: Dataset, keyword: str) -> int | None:
     value = value_of(header, keyword)
     return int(value) if isinstance(value, int) else None
+
+
+def _numbered_without_hole(frames: Sequence[Frame]) -> bool:
+    """Tell whether InstanceNumber (0020,0013), where it tells the images apart, leaves none out.
+
+    Of a stack of which only every second slice has come, nothing else in the headers can be trusted to say so.
+    """
+    numbers = {_integer(frame.header, "InstanceNumber") for frame in frames}
+    known = [number for number in numbers if number is not None]
+    return not known or len(known) < len(frames) or max(known) - min(known) == len(known) - 1
 
 
 def _gapless(stacks: Sequence[Stack]) -> str | None:

@@ -10,20 +10,21 @@ from itertools import pairwise
 from dicom_node.domain.facts import FactValue
 
 NAMES: dict[str, str] = {
-    "DIFFUSION": r"dwi|dti|dki|dsi|hardi|noddi|diff\w*|adc|e?adc|trace\w*|tensor|b\d{3,4}",
+    "DIFFUSION": r"dwi|dti|dki|dsi|hardi|noddi|diff\w*|e?adc|trace\w*|tensor|b\d{3,4}",
     "PERFUSION": r"perf\w*|dsc|dce|p?c?asl|cbf|cbv|mtt|tmax",
     "SWI": r"swi\w*|swan|swip|venobold|suscept\w*|qsm",
-    "ANGIO": r"tof\w*|mra|mrv|ce?mra|angio\w*|veno\w*|inhance|tricks|twist|pca",
+    "ANGIO": r"tof\w*|mra|mrv|ce?mra|angio\w*|venogra\w*|inhance|tricks|twist|pca",
     "FUNCTIONAL": r"bold|r?s?fmri|func\w*|rest|resting\w*|task\w*",
     "FLAIR": r"flair|t2flair|darkfluid|dark fluid|spcir",
     "T1": r"t1|t1w\w*|mt1|t1flair|me?mprage|mp2?rage|bravo|i?r?f?spgr|vibe|thrive|lava|tfl3d\d*",
     "T2": r"t2|t2w\w*|t2flair|haste",
-    "PD": r"pd|pdw\w*|dp|proton|pd[ +]?t2",
+    "PD": r"pd|pdw\w*|dp|proton",
 }  # fmt: skip
 """Contrast to the whole words (or pairs of words) that name it in SeriesDescription, ProtocolName or the sequence's
-name: the vendors' product names (mrimaster, "MRI acronyms across vendors") and the sequence prefixes of Siemens."""
+name: the names of contrasts, those under which vendors sell their sequences (MPRAGE and TFL of Siemens, BRAVO and
+SPGR of GE, THRIVE of Philips), and the prefixes of Siemens' SequenceName."""
 
-UNWEIGHTED = r"map|maps|t[12]map|r2star|r2|fa|md|rd|cbf map|t2 ?star|fieldmap|phase|b0map|localizer|scout|survey"
+UNWEIGHTED = r"map|maps|t[12]map|r2star|fa|t2 ?star|fieldmap|phase|b0map|localizer|scout|survey"
 """Words that take a series out of every class: computed maps, and T2*, which is neither T2 nor SWI."""
 
 DECLARED: dict[str, str] = {
@@ -116,16 +117,16 @@ def timing_contrast(header: Mapping[str, FactValue]) -> str | None:
         return None  # an echo-planar train is read out for diffusion, perfusion and function alike
     inversion = _number(header, "InversionTime") or 0.0
     if inversion > 0 or "IR" in kinds:
-        return _inversion_recovery(te, inversion)
+        return _inversion_recovery(te, inversion, kinds)
     if "GR" in kinds:
         return _gradient_echo(header, te, tr)
     return _spin_echo(te, tr) if "SE" in kinds else None
 
 
-def _inversion_recovery(te: float, inversion: float) -> str | None:
+def _inversion_recovery(te: float, inversion: float, kinds: set[str]) -> str | None:
     if inversion >= _FLUID_NULL_TI:
         return "FLAIR" if te >= _LONG_TE else None
-    if 0 < inversion <= _FAT_NULL_TI:
+    if "SE" in kinds and 0 < inversion <= _FAT_NULL_TI:
         return "STIR"
     return "T1" if te < _SHORT_TE else None
 

@@ -10,10 +10,10 @@ from threading import Lock
 from typing import Any
 
 from pydicom import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 UNREADABLE = (
-    OSError, EOFError, InvalidDicomError, ValueError, TypeError, KeyError, IndexError, AttributeError, LookupError,
+    OSError, EOFError, InvalidDicomError, BytesLengthException, ValueError, TypeError, LookupError, AttributeError,
     NotImplementedError, OverflowError, MemoryError, RecursionError, struct.error,
 )  # fmt: skip
 """What pydicom raises on bytes that are not what they claim to be: hostile input has no single error."""

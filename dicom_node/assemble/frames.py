@@ -10,6 +10,7 @@ from typing import BinaryIO
 from pydicom import Dataset, dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
 from pydicom.uid import (
     UID,
     CTImageStorage,
@@ -24,7 +25,7 @@ from pydicom.uid import (
     PositronEmissionTomographyImageStorage,
 )
 
-from dicom_node.assemble.elements import UNREADABLE, unquoted
+from dicom_node.assemble.elements import UNREADABLE, unquoted, value_of
 from dicom_node.assemble.enhanced import flattened
 from dicom_node.domain.stack import Frame
 from dicom_node.errors import SeriesRefused
@@ -41,6 +42,8 @@ CLASSIC: dict[UID, UID] = {
     LegacyConvertedEnhancedPETImageStorage: PositronEmissionTomographyImageStorage,
 }
 """SOP classes that volumes are made of, and the single-frame class of the same modality."""
+
+_NEEDED = ("SOPInstanceUID", "SeriesInstanceUID", "Rows", "Columns", "SamplesPerPixel", "BitsAllocated")
 
 _BULK = 1 << 20
 """Bytes above which a value stays in the file: no header element that anyone looks at is as long."""
@@ -85,14 +88,16 @@ def read_frames(path: Path) -> FileContent:
 
 
 def _content(file: BinaryIO, path: Path) -> FileContent:
-    header = dcmread(file, stop_before_pixels=True, defer_size=_BULK)
-    meta = header.file_meta
-    sop_class = UID(header.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or "")
-    if sop_class not in CLASSIC:
-        kind = sop_class.name.removesuffix(" Storage") if sop_class.name != sop_class else "an object of unknown kind"
-        return FileContent((), f"{kind} is set aside: volumes are made of MR, CT and PET images")
+    meta = read_file_meta_info(path)
     if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
         raise SeriesRefused("the Deflated transfer syntax is not read: a small file could fill the memory")
+    header = dcmread(file, stop_before_pixels=True, defer_size=_BULK)
+    sop_class = UID(header.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or "")
+    if sop_class not in CLASSIC:
+        return _set_aside(sop_class, header)
+    missing = [keyword for keyword in _NEEDED if value_of(header, keyword) is None]
+    if missing:
+        raise SeriesRefused(f"its header lacks {', '.join(missing)}")
     _check_pixel_length(header, file)
     _without_bulk(header)
 
@@ -120,6 +125,15 @@ def _content(file: BinaryIO, path: Path) -> FileContent:
     )
 
 
+def _set_aside(sop_class: UID, header: Dataset) -> FileContent:
+    kind = sop_class.name.removesuffix(" Storage")
+    if kind == sop_class:  # of no registered class: a private one, or a file cut short within its first elements
+        if value_of(header, "SOPInstanceUID") is None:
+            raise SeriesRefused("its header does not say what it is")
+        kind = "an object of unknown kind"
+    return FileContent((), f"{kind} is set aside: volumes are made of MR, CT and PET images")
+
+
 def _title(value: object) -> str | None:
     return str(value).strip() or None if value is not None else None
 
@@ -129,6 +143,7 @@ def _check_pixel_length(header: Dataset, file: BinaryIO) -> None:
     start = file.read(12)
     implicit, little = header.original_encoding
     order = "<" if little else ">"
+    # read_dataset stops in front of the pixel data's tag
     group, element = struct.unpack_from(f"{order}HH", start) if len(start) == 12 else (0, 0)
     if (group, element) != (0x7FE0, 0x0010):
         raise SeriesRefused("the file ends before its pixel data")

@@ -130,7 +130,6 @@ def _pixel_module(header: Dataset) -> str | None:
         (lambda: header.get("PixelRepresentation") not in (0, 1), "PixelRepresentation is neither 0 nor 1"),
         (lambda: min(header.Rows, header.Columns) < 2, "its images have no rows or columns"),
         (lambda: not _scales(header), "RescaleSlope or RescaleIntercept is zero or no number"),
-        (lambda: not header.get("FrameOfReferenceUID"), "FrameOfReferenceUID is missing"),
     )
     return next((reason for fails, reason in table if fails()), None) or _codec(header)
 
@@ -158,7 +157,10 @@ def _image_planes(stack: Stack) -> str | None:
         if isinstance(plane, str):
             return plane
         planes.append(plane)
-    return irregularity(planes)
+    reason = irregularity(planes)
+    if reason is None and not value_of(stack.frames[0].header, "FrameOfReferenceUID"):
+        return "FrameOfReferenceUID is missing: a derived series could not lie over it"
+    return reason
 
 
 def _several(value: Any) -> Sequence[Any]:
