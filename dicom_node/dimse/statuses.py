@@ -55,19 +55,22 @@ STORAGE_STATUSES: tuple[StorageStatus, ...] = (
     StorageStatus(0xB000, 0xB000, "Warning: coercion of data elements", _C.WARNING, "PS3.4 B.2.3"),
     StorageStatus(0xB006, 0xB006, "Warning: elements discarded", _C.WARNING, "PS3.4 B.2.3"),
     StorageStatus(0xB007, 0xB007, "Warning: data set does not match SOP class", _C.WARNING, "PS3.4 B.2.3"),
-    StorageStatus(0x0110, 0x0110, "Processing failure", _C.TRY_LATER, "PS3.7 C.5.9"),
+    StorageStatus(0x0110, 0x0110, "Processing failure", _C.TRY_LATER, "PS3.7 C.5"),
     # Not a status of C-STORE, yet some archives answer it to a resend; a lost response makes resends a normal thing
-    StorageStatus(0x0111, 0x0111, "Duplicate SOP instance: it is there already", _C.WARNING, "PS3.7 C.5.13"),
-    StorageStatus(0x0117, 0x0117, "Invalid SOP instance", _C.REFUSED, "PS3.7 C.5.12"),
-    StorageStatus(0x0122, 0x0122, "Refused: SOP class not supported", _C.REFUSED, "PS3.7 C.5.6"),
-    StorageStatus(0x0124, 0x0124, "Refused: not authorized", _C.REFUSED, "PS3.7 C.5.22"),
-    StorageStatus(0x0210, 0x0210, "Duplicate invocation", _C.REFUSED, "PS3.7 C.5.14"),
-    StorageStatus(0x0211, 0x0211, "Unrecognized operation", _C.REFUSED, "PS3.7 C.5.11"),
-    StorageStatus(0x0212, 0x0212, "Mistyped argument", _C.REFUSED, "PS3.7 C.5.15"),
-    StorageStatus(0x0213, 0x0213, "Resource limitation", _C.TRY_LATER, "PS3.7 C.5.16"),
-    # The rest by the classes of PS3.7 C.1 to C.4, so that no answer is without a meaning
-    StorageStatus(0xB000, 0xBFFF, "Warning that this service class does not define", _C.WARNING, "PS3.7 C.3"),
-    StorageStatus(0x0001, 0xFFFF, "Failure that this service class does not define", _C.REFUSED, "PS3.7 C.4"),
+    StorageStatus(0x0111, 0x0111, "Duplicate SOP instance: it is there already", _C.WARNING, "PS3.7 C.5"),
+    StorageStatus(0x0117, 0x0117, "Invalid SOP instance", _C.REFUSED, "PS3.7 C.5"),
+    StorageStatus(0x0122, 0x0122, "Refused: SOP class not supported", _C.REFUSED, "PS3.7 C.5"),
+    StorageStatus(0x0124, 0x0124, "Refused: not authorized", _C.REFUSED, "PS3.7 C.5"),
+    StorageStatus(0x0210, 0x0210, "Duplicate invocation", _C.REFUSED, "PS3.7 C.5"),
+    StorageStatus(0x0211, 0x0211, "Unrecognized operation", _C.REFUSED, "PS3.7 C.5"),
+    StorageStatus(0x0212, 0x0212, "Mistyped argument", _C.REFUSED, "PS3.7 C.5"),
+    StorageStatus(0x0213, 0x0213, "Resource limitation", _C.TRY_LATER, "PS3.7 C.5"),
+    # The rest by the status classes of PS3.7 C, so that no answer is without a meaning
+    StorageStatus(0x0001, 0x0001, "Warning", _C.WARNING, "PS3.7 C.4"),
+    StorageStatus(0x0107, 0x0107, "Attribute list error", _C.WARNING, "PS3.7 C.4"),
+    StorageStatus(0x0116, 0x0116, "Attribute value out of range", _C.WARNING, "PS3.7 C.4"),
+    StorageStatus(0xB000, 0xBFFF, "Warning that this service class does not define", _C.WARNING, "PS3.7 C.4"),
+    StorageStatus(0x0001, 0xFFFF, "Failure that this service class does not define", _C.REFUSED, "PS3.7 C.5"),
 )
 """Narrow ranges stand before the wide ones that hold them: the first that fits counts."""
 
