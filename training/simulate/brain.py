@@ -12,7 +12,7 @@ from training.simulate.shapes import Coordinates, blend, ellipsoid, smooth_field
 from training.simulate.space import LATTICE_MM, Canvas, Region
 from training.simulate.tissues import Tissue
 
-GYRUS_MM = 13.5
+GYRUS_MM = 14.0
 """Mean distance between sulci."""
 STEM = (((0, 10, -12), (0, 6, -28), (0, 14, -50), (0, 20, -72)), (10, 13.5, 8, 6))
 _INSULA_MM = 33.0

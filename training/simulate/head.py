@@ -52,11 +52,11 @@ def procedural_head(seed: int, spacing_mm: float = 1.0) -> Head:
         Of the cubic voxels.
     """
     rng = np.random.default_rng(seed)
-    size = rng.normal(0.965, 0.025)
+    size = rng.normal(0.985, 0.02)
     scale: Point = (size * rng.normal(1, 0.02), size * rng.normal(1, 0.02), size * rng.normal(1, 0.02))
     brain = BrainShape(
         sulcus_mm=float(rng.uniform(0.3, 0.6)),
-        cortex_mm=float(rng.normal(2.6, 0.12)),
+        cortex_mm=float(rng.normal(2.5, 0.12)),
         ventricle=float(rng.uniform(0.75, 1.3)),
         gap_mm=float(rng.uniform(1.2, 2.6)),
     )
