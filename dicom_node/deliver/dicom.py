@@ -21,7 +21,7 @@ from dicom_node.dimse.guard import ConnectionGuard, ConnectionLimits
 from dicom_node.dimse.library import prepare_library
 from dicom_node.dimse.statuses import CANNOT_UNDERSTAND, SOP_CLASS_NOT_SUPPORTED, SUCCESS
 from dicom_node.domain.ports import DeliveryReport
-from dicom_node.errors import DeliveryDeferred
+from dicom_node.errors import DeliveryDeferred, DeliveryRefused
 
 _REJECTIONS = {
     (1, 3): "does not know our AE title {calling}: enter it there",
@@ -60,7 +60,7 @@ class DicomDestination:
         DeliveryDeferred
             When the PACS cannot take them now; everything is sent again later, what it took already included.
         DeliveryRefused
-            When a path is not a DICOM file; nothing was sent then.
+            When a path is not a readable DICOM file; all are looked at before any is sent.
         """
         tally = Tally(self._name)
         for batch in batches([read_outgoing(path) for path in paths]):
@@ -79,9 +79,12 @@ class DicomDestination:
         with self._association(contexts) as association:
             if not association.accepted_contexts:
                 raise DeliveryDeferred(f"{self._name} is there, but does not support verification (C-ECHO)")
-            status = association.send_c_echo()
+            try:
+                status = association.send_c_echo()
+            except RuntimeError:  # the association has ended meanwhile
+                raise self._lost("it accepted the association") from None
             if "Status" not in status:
-                raise self._lost("it answered the C-ECHO")
+                raise self._lost("it accepted the association")
             if status.Status != SUCCESS:
                 raise DeliveryDeferred(f"{self._name} answered the C-ECHO with 0x{status.Status:04X}: see its log")
 
@@ -105,6 +108,8 @@ class DicomDestination:
             status = association.send_c_store(file.path if as_it_is else dcmread(file.path))
         except RuntimeError:  # the association ended between two instances
             raise self._lost(f"it answered for {tally.answered} instances") from None
+        except OSError as error:
+            raise DeliveryRefused(f"cannot read {file.path}: {error.strerror or error}") from None
         except (ValueError, AttributeError):
             return CANNOT_UNDERSTAND  # a data set that cannot be encoded anew; as it is, the PACS does not take it
         if "Status" not in status:

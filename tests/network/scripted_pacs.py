@@ -39,6 +39,7 @@ def running_pacs(
     *answers: Answer,
     syntaxes: Sequence[UID] = (ExplicitVRLittleEndian, ImplicitVRLittleEndian),
     sop_classes: Sequence[str] | None = None,
+    echo: Callable[[Event], int] = lambda event: 0x0000,
     **entity_settings: Any,
 ) -> Iterator[ScriptedPacs]:
     pacs = ScriptedPacs(list(answers))
@@ -48,7 +49,8 @@ def running_pacs(
         entity.add_supported_context(sop_class, list(syntaxes))
     for name, value in entity_settings.items():
         setattr(entity, name, value)
-    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, pacs.on_store)])
+    handlers: list[Any] = [(evt.EVT_C_STORE, pacs.on_store), (evt.EVT_C_ECHO, echo)]
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     pacs.port = server.server_address[1]
     try:
         yield pacs

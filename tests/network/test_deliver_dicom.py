@@ -221,6 +221,11 @@ def test_echo_returns_when_the_pacs_answers() -> None:
         destination(pacs.port).echo()
 
 
+def test_echo_says_that_the_pacs_went_away_before_it_answered() -> None:
+    with running_pacs(echo=abort) as pacs, pytest.raises(DeliveryDeferred, match="after it accepted the association"):
+        destination(pacs.port).echo()
+
+
 def test_more_sop_classes_than_one_association_holds_are_sent_over_several(tmp_path: Path) -> None:
     paths = []
     for context in AllStoragePresentationContexts[:100]:
