@@ -42,6 +42,9 @@ RENAMED: tuple[tuple[str, str], ...] = (
 )
 """Attributes that say the same under another keyword (PS3.3 C.8.13, C.7.6.16.2)."""
 
+MAX_FRAMES = 1 << 15
+"""Refused above: a header is kept for each frame, some 10 kB."""
+
 _NOT_CLASSIC = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "NumberOfFrames",
                 "DimensionOrganizationSequence", "DimensionIndexSequence")  # fmt: skip
 
@@ -52,11 +55,13 @@ def flattened(dataset: Dataset) -> tuple[Dataset, ...]:
     Raises
     ------
     SeriesRefused
-        When the number of frames is not the number of functional groups.
+        When the number of frames is not the number of functional groups, or is beyond `MAX_FRAMES`.
     """
     per_frame = dataset.PerFrameFunctionalGroupsSequence
     if int(dataset.NumberOfFrames) != len(per_frame):
         raise SeriesRefused(f"{int(dataset.NumberOfFrames)} frames are declared and {len(per_frame)} described")
+    if len(per_frame) > MAX_FRAMES:
+        raise SeriesRefused(f"{len(per_frame)} frames in one instance, {MAX_FRAMES} are the most")
     dropped = {tag_for_keyword(keyword) for keyword in _NOT_CLASSIC}
     base: Elements = {tag: dataset[tag] for tag in dataset.keys() if tag not in dropped}  # noqa: SIM118 - a Dataset iterates over elements
     for item in (dataset.get("SharedFunctionalGroupsSequence") or [])[:1]:
@@ -78,8 +83,8 @@ def _lifted(item: Dataset) -> Elements:
             continue
         element = item[tag]
         if element.keyword in LIFTED:
-            if len(element.value) == 1:
-                elements |= _lifted(element.value[0])
+            if len(items := list(element.value or [])) == 1:
+                elements |= _lifted(items[0])
         else:
             elements[tag] = element
     return elements

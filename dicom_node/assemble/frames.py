@@ -143,7 +143,7 @@ def _check_pixel_length(header: Dataset, file: BinaryIO) -> None:
     start = file.read(12)
     implicit, little = header.original_encoding
     order = "<" if little else ">"
-    # read_dataset stops in front of the pixel data's tag
+    # dcmread stopped in front of the pixel data's tag
     group, element = struct.unpack_from(f"{order}HH", start) if len(start) == 12 else (0, 0)
     if (group, element) != (0x7FE0, 0x0010):
         raise SeriesRefused("the file ends before its pixel data")

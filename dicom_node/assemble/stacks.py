@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -78,7 +78,7 @@ def _divided(group: _Group, keyword: str, values: Sequence[Value]) -> list[_Grou
     distinct = sorted(set(values))
     if len(distinct) == 1:
         return [group]
-    shown = _shown(distinct)
+    shown = _numbered(distinct) if keyword.endswith("UID") else _shown(distinct)
     return [
         _Group(
             (*group.label, f"{keyword}={shown[one]}"),
@@ -116,10 +116,8 @@ def _stack(group: _Group) -> Stack:
     planes = [member.plane for member in group.members if member.plane is not None]
     ordered = group.members
     if len(planes) == len(ordered):
-        rank: Callable[[int], tuple[float, tuple[str, int]]]
-        along = distances_mm(planes).tolist()
-        rank = lambda k: (along[k], group.members[k].identity)  # noqa: E731 - a key needs no name of its own
-        ordered = tuple(group.members[k] for k in sorted(range(len(along)), key=rank))
+        along = zip(distances_mm(planes).tolist(), ordered, strict=True)
+        ordered = tuple(member for _, member in sorted(along, key=lambda pair: (pair[0], pair[1].identity)))
     frames = tuple(member.frame for member in ordered)
     return Stack(", ".join(group.label), frames, facts_of(frames))
 
@@ -163,5 +161,9 @@ def _shown(values: Sequence[Value]) -> dict[Value, str]:
     for value in values:
         parts = [part for part in value if part not in common] if all(part[0] for part in value) else value
         shown[value] = "\\".join(text if kind else f"{number:g}" for kind, number, text in parts or value) or "none"
-    clash = len(set(shown.values())) < len(values)
-    return {value: f"{text} ({k})" if clash else text for k, (value, text) in enumerate(shown.items(), start=1)}
+    return shown if len(set(shown.values())) == len(values) else _numbered(values)
+
+
+def _numbered(values: Sequence[Value]) -> dict[Value, str]:
+    """Count values that are not for showing: labels are logged, UIDs never."""
+    return {value: f"({k})" for k, value in enumerate(values, start=1)}

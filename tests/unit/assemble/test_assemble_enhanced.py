@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from pydicom import Dataset
 
+from dicom_node.assemble import enhanced as enhanced_module
 from dicom_node.assemble.enhanced import flattened, scanning_sequence, sequence_variant
 from dicom_node.assemble.facts import facts_of
 from dicom_node.assemble.frames import read_frames
@@ -59,6 +60,18 @@ def test_a_number_of_frames_that_is_not_that_of_the_groups_is_refused(slices, en
     whole.NumberOfFrames = 4
     with pytest.raises(SeriesRefused, match="4 frames are declared and 3 described"):
         flattened(whole)
+
+
+def test_more_frames_than_memory_is_meant_for_are_refused(slices, enhanced, monkeypatch):
+    monkeypatch.setattr(enhanced_module, "MAX_FRAMES", 2)
+    with pytest.raises(SeriesRefused, match="3 frames in one instance, 2 are the most"):
+        flattened(enhanced(slices(3)))
+
+
+def test_an_empty_functional_group_adds_nothing(slices, enhanced):
+    whole = enhanced(slices(2))
+    whole.PerFrameFunctionalGroupsSequence[0].MREchoSequence = []
+    assert "EchoTime" not in flattened(whole)[0]
 
 
 def test_sequence_facts_are_not_invented_where_nothing_declares_them():
