@@ -10,8 +10,8 @@ Scalar: TypeAlias = str | int | float | bool
 FactValue: TypeAlias = Scalar | tuple[Scalar, ...]
 
 DERIVED_FACTS: dict[str, tuple[type, str]] = {
-    "manufacturer": (str, "the vendor, from Manufacturer (0008,0070): Siemens, GE, Philips, Toshiba, Canon, UIH, Hitachi "
-                          "or Fujifilm; absent when the spelling is unknown"),
+    "manufacturer": (str, "the vendor, from Manufacturer (0008,0070): Siemens, GE, Philips, Toshiba, Canon, UIH, "
+                          "Hitachi or Fujifilm; absent when the spelling is unknown"),
     "field_strength_t": (float, "MagneticFieldStrength (0018,0087) in tesla, from tesla or gauss"),
     "calling_ae": (str, "AE title of the sender"),
     "called_ae": (str, "AE title that the sender called"),
