@@ -12,8 +12,10 @@ import argparse
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from ruamel.yaml import YAML
 from safetensors.numpy import save
 
@@ -73,7 +75,7 @@ def write_reference(folder: Path, target: str, source: Volume) -> None:
     source
         A small volume inside the input contract.
     """
-    tensors = {"input": source.voxels, "output": source.voxels, "affine": source.affine}
+    tensors: dict[str, NDArray[Any]] = {"input": source.voxels, "output": source.voxels, "affine": source.affine}
     _pin(folder, "reference", save(tensors))  # a stand-in, so that the bundle can be opened
     result = load(open_bundle(folder))(source, target=target)
     _pin(folder, "reference", save({**tensors, "output": result.volume.voxels}))

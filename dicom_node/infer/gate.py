@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy import ndimage
 
 from inference.classical.head import find_head
 from inference.manifest import OutputSpec, QaLimits
-from inference.volume import BoolArray, Float32Array, Volume
+from inference.volume import BoolArray, Float32Array, Float64Array, Volume
 
 _SAME_MM = 1e-3
 _SLAB = 8
@@ -130,32 +131,39 @@ def gradient_cosine(source: Volume, result: Volume, inside: BoolArray) -> float:
     -------
     From -1 (contrast reversed) to 1 (same edges); 1 where neither has any edge.
     """
+    box = ndimage.find_objects(inside.astype(np.int8))[0]
+    a, b, mask = source.voxels[box], result.voxels[box], inside[box]
     sums = np.zeros(4)
-    for first in range(0, source.voxels.shape[0], _SLAB):
-        sums += _slab_sums(source, result, inside, first)
-    along_result, along_source, norm_source, norm_result = sums
-    if norm_source == 0 or norm_result == 0:
-        return 1.0 if norm_source == norm_result else 0.0
-    return float(along_source / norm_source + along_result / norm_result) / 2
+    for first in range(0, mask.shape[0], _SLAB):
+        sums += _slab_sums(a, b, mask, first=first, spacing_mm=source.spacing_mm)
+    norm_a, norm_b, along_a, along_b = sums
+    if norm_a == 0 or norm_b == 0:
+        return 1.0 if norm_a == norm_b else 0.0
+    return float(along_a / norm_a + along_b / norm_b) / 2
 
 
-def _slab_sums(source: Volume, result: Volume, inside: BoolArray, first: int) -> np.ndarray:
-    """Return sums over a few slices: cosine times norm, of result and of source, and both norms."""
-    low, high = max(first - 1, 0), min(first + _SLAB + 1, source.voxels.shape[0])
-    own = slice(first - low, first - low + _SLAB)
-    mask = inside[low:high][own]
-    a, b = (_gradients(v.voxels[low:high], v.spacing_mm)[:, own][:, mask] for v in (source, result))
-    norm_a, norm_b = np.sqrt((a * a).sum(axis=0)), np.sqrt((b * b).sum(axis=0))
+def _slab_sums(
+    a: Float32Array, b: Float32Array, inside: BoolArray, *, first: int, spacing_mm: tuple[float, float, float]
+) -> Float64Array:
+    """Return sums over a few slices: the norms of both gradients, and cosine times each norm."""
+    low, high = max(first - 1, 0), min(first + _SLAB + 1, a.shape[0])
+    own = slice(first - low, min(first + _SLAB, a.shape[0]) - low)
+    gradients_a, gradients_b = (_gradients(voxels[low:high], own, spacing_mm) for voxels in (a, b))
+    norm_a, norm_b = (np.sqrt(np.einsum("c...,c...", each, each)) for each in (gradients_a, gradients_b))
     both = norm_a * norm_b
-    cosine = np.divide((a * b).sum(axis=0), both, out=np.zeros_like(both), where=both > 0)
-    sums = [(cosine * norm_b).sum(), (cosine * norm_a).sum(), norm_a.sum(), norm_b.sum()]
-    return np.array(sums, np.float64)
+    product = np.einsum("c...,c...", gradients_a, gradients_b)
+    cosine = np.divide(product, both, out=np.zeros_like(both), where=both > 0)
+    weights = inside[low:high][own]
+    return np.array([np.sum(each, where=weights) for each in (norm_a, norm_b, cosine * norm_a, cosine * norm_b)], float)
 
 
-def _gradients(voxels: Float32Array, spacing_mm: tuple[float, float, float]) -> Float32Array:
-    """Return central differences, per mm; shape (3, slices, rows, columns). An axis of one voxel has none."""
-    gradients = np.zeros((3, *voxels.shape), np.float32)
-    for axis, mm in enumerate(spacing_mm):
-        if voxels.shape[axis] > 1:
-            gradients[axis] = np.gradient(voxels, mm, axis=axis)
-    return gradients
+def _gradients(voxels: Float32Array, own: slice, spacing_mm: tuple[float, float, float]) -> Float32Array:
+    """Return central differences per mm in the slices `own`; shape (3, slices, rows, columns).
+
+    An axis of one voxel has none.
+    """
+    gradients = [
+        np.gradient(voxels, mm, axis=axis)[own] if voxels.shape[axis] > 1 else np.zeros_like(voxels[own])
+        for axis, mm in enumerate(spacing_mm)
+    ]
+    return np.stack(gradients).astype(np.float32, copy=False)

@@ -25,7 +25,7 @@ from inference.volume import Volume
 from inference.worker import INPUT, OUTPUT
 
 _LONGEST_ANSWER = 1 << 20
-_GRACE_S = 2.0
+_LOOK_AGAIN_S = 0.05
 
 
 class LocalExecutor:
@@ -65,7 +65,13 @@ class LocalExecutor:
 
     def run(self, request: InferenceRequest) -> InferenceOutcome:
         """Run one model on one volume; see the port."""
-        with self._one_at_a_time, self._scratch.folder() as folder:
+        with self._one_at_a_time:
+            if self._closed:
+                raise ModelCrashed("the inference process was told to end")
+            return self._run(request)
+
+    def _run(self, request: InferenceRequest) -> InferenceOutcome:
+        with self._scratch.folder() as folder:
             np.save(folder / INPUT, request.volume.voxels, allow_pickle=False)
             answer = self._ask(request, folder)
             if answer["ok"] is not True:
@@ -79,15 +85,13 @@ class LocalExecutor:
         A `run` that is under way in another thread raises ModelCrashed.
         """
         self._closed = True
-        if self._child is not None:
-            if not self._one_at_a_time.locked() and self._child.stdin is not None:
-                with suppress(OSError):
-                    self._child.stdin.close()
-                with suppress(subprocess.TimeoutExpired):
-                    self._child.wait(_GRACE_S)
+        while not self._one_at_a_time.acquire(timeout=_LOOK_AGAIN_S):
+            self._signal()  # the thread that waits for the answer sees the end of it, and cleans up
+        try:
             self._kill()
-        with self._one_at_a_time:
             self._scratch.close()
+        finally:
+            self._one_at_a_time.release()
 
     def _ask(self, request: InferenceRequest, folder: Path) -> dict[str, Any]:
         self._requests += 1
@@ -160,25 +164,32 @@ class LocalExecutor:
     def _started(self) -> subprocess.Popen[bytes]:
         if self._child is not None and self._child.poll() is None:
             return self._child
-        if self._closed:
-            raise ModelCrashed("the inference process was told to end")
-        self._child = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,  # a group of its own: killed whole, and no Ctrl-C of a terminal reaches it
-        )
+        self._kill()
+        try:
+            self._child = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # a group of its own: killed whole, and no Ctrl-C of a terminal reaches it
+            )
+        except OSError as error:
+            raise ModelCrashed(f"the inference process cannot be started: {error.strerror}") from error
         return self._child
+
+    def _signal(self) -> None:
+        child = self._child
+        if child is not None and child.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
 
     def _kill(self) -> None:
         child = self._child
         if child is None:
             return
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
+        self._signal()
         child.wait()
         for pipe in (child.stdin, child.stdout):
             if pipe is not None:
-                with suppress(OSError):
+                with suppress(OSError):  # what was not yet written is lost with the child
                     pipe.close()
         self._child = None

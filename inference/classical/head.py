@@ -155,8 +155,22 @@ def _largest_body(tissue: BoolArray) -> BoolArray:
 
 def _filled(body: BoolArray) -> BoolArray:
     """Fill what the body encloses in space, and within each plane of each axis."""
-    filled: BoolArray = ndimage.binary_fill_holes(body)
-    for axis in range(3):
-        plane = ndimage.generate_binary_structure(2, 1)[(slice(None),) * axis + (None,)]
-        filled |= ndimage.binary_fill_holes(filled, structure=plane)
+    filled = body | _enclosed(body, (0, 1, 2))
+    for across in range(3):
+        first, second = (axis for axis in range(3) if axis != across)
+        filled |= _enclosed(filled, (first, second))
     return filled
+
+
+def _enclosed(body: BoolArray, axes: tuple[int, ...]) -> BoolArray:
+    """Return what is outside the body and cannot reach the image's edge by steps along `axes`."""
+    neighbours = np.zeros((3, 3, 3), bool)
+    for axis in axes:
+        neighbours[tuple(slice(None) if other == axis else 1 for other in range(3))] = True
+    labels, count = ndimage.label(~body, structure=neighbours)
+    enclosed = np.ones(count + 1, bool)
+    enclosed[0] = False
+    for axis in axes:
+        for face in (0, -1):
+            enclosed[np.take(labels, face, axis=axis)] = False
+    return enclosed[labels]

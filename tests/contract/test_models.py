@@ -1,0 +1,112 @@
+"""What every model that this repository registers must keep, and the bundle for tests too."""
+
+import shutil
+from functools import cache
+
+import any_contrast_bundle
+import numpy as np
+import phantom
+import pytest
+
+from dicom_node.infer.gate import judge
+from inference.bundle import open_bundle
+from inference.errors import BundleRefused
+from inference.registry import SHIPPED, Registry, load, verify
+
+GRIDS = [
+    ((4.0, 4.0, 4.0), phantom.AXIAL),
+    ((2.0, 3.0, 3.0), phantom.SAGITTAL),
+    ((6.0, 2.0, 2.0), phantom.CORONAL),
+    ((8.0, 5.0, 5.0), -phantom.AXIAL),
+]
+NAMES = (*Registry([SHIPPED]).names(), any_contrast_bundle.NAME)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    any_contrast_bundle.write(folder)
+    return Registry([SHIPPED, folder])
+
+
+@cache
+def source(grid):
+    return phantom.head(*GRIDS[grid], gain=0.7, gamma=0.85)
+
+
+def pairs(bundle):
+    return [(bundle, target) for target in bundle.manifest.targets or (None,)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("grid", range(len(GRIDS)))
+def test_the_result_lies_on_the_grid_of_the_source_and_passes_the_gate(registry, name, grid):
+    for bundle, target in pairs(registry.get(name)):
+        assert bundle.manifest.input.volume_violations(source(grid)) == ()
+        result = load(bundle, device="cpu")(source(grid), target=target).volume
+        assert result.voxels.dtype == np.float32
+        verdict = judge(source(grid), result, output=bundle.manifest.output, limits=bundle.manifest.qa)
+        assert verdict.failures == ()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_volume_gives_the_same_result_and_stays_as_it_was(registry, name):
+    for bundle, target in pairs(registry.get(name)):
+        given = source(0)
+        before = given.voxels.copy()
+        first, second = (load(bundle, device="cpu")(given, target=target) for _ in range(2))
+        np.testing.assert_array_equal(first.volume.voxels, second.volume.voxels)
+        assert first.numbers == second.numbers
+        np.testing.assert_array_equal(given.voxels, before)
+        assert not np.shares_memory(first.volume.voxels, given.voxels)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_background_stays_background(registry, name):
+    for bundle, target in pairs(registry.get(name)):
+        result = load(bundle, device="cpu")(source(1), target=target).volume.voxels
+        inside = phantom.inside(source(1))
+        assert np.percentile(result[~inside], 99) < 0.15 * np.median(result[inside])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_result_does_not_depend_on_the_scale_of_the_source(registry, name):
+    for bundle, target in pairs(registry.get(name)):
+        model = load(bundle, device="cpu")
+        louder = source(0).with_voxels(source(0).voxels * np.float32(8))
+        low, high = bundle.manifest.output.range
+        np.testing.assert_allclose(
+            model(louder, target=target).volume.voxels,
+            model(source(0), target=target).volume.voxels,
+            atol=1e-3 * (high - low),
+        )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_reference_pair_is_met(registry, name):
+    bundle = registry.get(name)
+    assert verify(bundle, device="cpu") <= bundle.manifest.reference.tolerance
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_digest_shows_a_change_of_one_byte_of_the_weights(registry, name, tmp_path):
+    original = registry.get(name)
+    copy = shutil.copytree(original.folder, tmp_path / name)
+    assert open_bundle(copy).digest == original.digest
+    weights = copy / original.manifest.weights.file
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(BundleRefused, match="changed"):
+        open_bundle(copy)
+
+
+@pytest.mark.parametrize("name", Registry([SHIPPED]).names())
+def test_a_shipped_bundle_has_a_card_that_says_what_it_is_for(registry, name):
+    card = (registry.get(name).folder / "MODEL_CARD.md").read_text()
+    assert name in card
+    assert "esearch use only" in card
+
+
+def test_every_shipped_bundle_can_be_used():
+    assert Registry([SHIPPED]).refused == {}
