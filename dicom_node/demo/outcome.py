@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -130,8 +130,20 @@ def outcomes(
         elif not jobs:
             lines.append(_without_job(source, series))
         else:
-            lines.extend(_of_job(source, series, job, proofs.get(job.id)) for job in jobs)
+            for alike in _alike(jobs):
+                line = _of_job(source, series, alike[0], proofs.get(alike[0].id))
+                lines.append(
+                    line if len(alike) == 1 else replace(line, text=f"{len(alike)} stacks, the first: {line.text}")
+                )
     return lines
+
+
+def _alike(jobs: Iterable[Job]) -> list[list[Job]]:
+    """Put the jobs together that one rule held for one reason: a diffusion series may hold dozens of stacks."""
+    groups: dict[tuple[str, str | None], list[Job]] = {}
+    for job in jobs:
+        groups.setdefault((job.rule, job.reason) if job.state is JobState.HELD else (job.id, None), []).append(job)
+    return list(groups.values())
 
 
 def _without_job(source: SourceSeries, series: Series) -> Outcome:

@@ -133,7 +133,7 @@ def send_virtual_study(running: Running, narrator: Narrator) -> tuple[dict[str, 
                 dataset.save_as(folder / str(number) / f"IM{image:04d}.dcm", enforce_file_format=True)
     sources = read_sources(folder)
     with sending(running, sources, narrator) as count:
-        return sources, send_scans(scans, running.configuration, count)
+        return sources, send_scans(scans, sources, running.configuration, count)
 
 
 def send_own_study(folder: Path, running: Running, narrator: Narrator) -> tuple[dict[str, SourceSeries], Sent]:
@@ -211,13 +211,16 @@ def wait(
 
 
 def settled(progress: Progress, sources: Mapping[str, SourceSeries]) -> dict[str, str]:
-    """Return one line for every series and job that has come to an end, by UID of the series or id of the job."""
+    """Return one line for every series and job that has come to an end, by UID of the series or id of the job.
+
+    Jobs that were held before they ran have none: the state of their series tells it.
+    """
     lines = {}
     for uid, series in progress.series.items():
         if uid not in progress.waiting_series and uid in sources:
             lines[uid] = f"{sources[uid].name}: {series.state}"
     for job in progress.jobs:
-        if job not in progress.waiting_jobs and job.series_uid in sources:
+        if job not in progress.waiting_jobs and "running" in job.times and job.series_uid in sources:
             lines[job.id] = f"{sources[job.series_uid].name} → {job.target or job.model}: {job.state}"
     return lines
 

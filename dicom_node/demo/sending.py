@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +24,12 @@ class Sent:
     Attributes
     ----------
     answers
-        SOPInstanceUID -> status; None: no answer.
+        File -> status; None: no answer.
     left_out
         Files that are no DICOM instances: not sent.
     """
 
-    answers: Mapping[str, int | None]
+    answers: Mapping[Path, int | None]
     left_out: tuple[Path, ...] = ()
 
     @property
@@ -39,28 +39,35 @@ class Sent:
 
     def accepted(self, series: SourceSeries) -> int:
         """Return how many instances of a series the node took."""
-        return sum(is_accepted(self.answers.get(uid)) for uid in series.files)
+        return sum(is_accepted(self.answers.get(path)) for path in series.files.values())
 
     def why_nothing(self, series: SourceSeries) -> str | None:
         """Return why the node took nothing of a series, None when it took something."""
         if self.accepted(series):
             return None
-        reasons = sorted({said(self.answers[uid]) for uid in series.files if uid in self.answers})
+        reasons = sorted({said(self.answers[path]) for path in series.files.values() if path in self.answers})
         return "; ".join(reasons) or "its files lack the file meta information that sending needs"
 
 
-def send_scans(scans: Sequence[ScannedSeries], node: Configuration, on_sent: Callable[[Answer], None]) -> Sent:
-    """Send each virtual scan under its scanner's AE title."""
-    answers: list[Answer] = []
+def send_scans(
+    scans: Sequence[ScannedSeries],
+    sources: Mapping[str, SourceSeries],
+    node: Configuration,
+    on_sent: Callable[[Answer], None],
+) -> Sent:
+    """Send each virtual scan under its scanner's AE title; `sources` are the same images as files."""
+    files = {uid: path for series in sources.values() for uid, path in series.files.items()}
+    answers: dict[Path, int | None] = {}
     for scan in scans:
-        answers += send(scan.datasets, _address(node, scan.ae_title), on_sent=on_sent)
-    return Sent(_by_uid(answers))
+        for answer in send(scan.datasets, _address(node, scan.ae_title), on_sent=on_sent):
+            answers[files[answer.sop_instance_uid]] = answer.status
+    return Sent(answers)
 
 
 def send_files(folder: Path, node: Configuration, on_sent: Callable[[Answer], None]) -> Sent:
     """Send the user's own files as they are."""
     sent = send_folder(folder, _address(node, CALLING_AE), on_sent=on_sent)
-    return Sent(_by_uid(sent.answers.values()), sent.left_out)
+    return Sent({path: answer.status for path, answer in sent.answers.items()}, sent.left_out)
 
 
 def is_accepted(status: int | None) -> bool:
@@ -75,7 +82,3 @@ def said(status: int | None) -> str:
 
 def _address(node: Configuration, calling_ae: str) -> Node:
     return Node(host=LOOPBACK, port=node.port, called_ae=node.ae_title, calling_ae=calling_ae)
-
-
-def _by_uid(answers: Iterable[Answer]) -> dict[str, int | None]:
-    return {answer.sop_instance_uid: answer.status for answer in answers}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from ruamel.yaml import YAML
 from dicom_node.demo.follow import Progress, follow
 from dicom_node.demo.narrator import Narrator
 from dicom_node.demo.node import configure, redirect_rules
+from dicom_node.demo.orthanc import enter_namespace
 from dicom_node.demo.outcome import Kind, Outcome, Proof, outcomes, seconds
 from dicom_node.demo.output import prepare_output
 from dicom_node.demo.sending import Sent
@@ -150,6 +152,12 @@ def test_a_job_that_a_later_revision_superseded_has_no_line_of_its_own() -> None
     assert line.kind is Kind.DERIVED
 
 
+def test_stacks_that_one_rule_held_for_one_reason_share_a_line() -> None:
+    held = [replace(job(JobState.HELD, reason="DIFFUSION"), id=f"{n:012}", stack=f"b={n}") for n in range(13)]
+    (line,) = outcomes([SOURCE], progress(series(SeriesState.HELD), *held), {}, {})
+    assert line.text == "13 stacks, the first: b=0: HELD: DIFFUSION"
+
+
 def test_a_series_of_which_the_node_took_nothing_has_its_reason() -> None:
     (line,) = outcomes([SOURCE], progress(None), {}, {"1.2.1": "status C000"})
     assert (line.kind, line.text) == (Kind.EXPLAINED, "REFUSED: status C000")
@@ -163,19 +171,19 @@ def test_seconds_are_given_for_the_stages_that_were_reached() -> None:
 
 
 def test_an_instance_with_a_warning_counts_as_taken() -> None:
-    sent = Sent({"1.2.1.1": 0x0000, "1.2.1.2": 0xB000})
+    sent = Sent({Path("a"): 0x0000, Path("b"): 0xB000})
     assert (sent.accepted(SOURCE), sent.why_nothing(SOURCE), sent.refusals) == (2, None, {})
 
 
 @pytest.mark.parametrize(
     ("answers", "why"),
     [
-        ({"1.2.1.1": 0xC000, "1.2.1.2": 0xC000}, "C000 Error: cannot understand"),
-        ({"1.2.1.1": None, "1.2.1.2": 0x0122}, "0122 Refused: SOP class not supported; no answer"),
+        ({Path("a"): 0xC000, Path("b"): 0xC000}, "C000 Error: cannot understand"),
+        ({Path("a"): None, Path("b"): 0x0122}, "0122 Refused: SOP class not supported; no answer"),
         ({}, "file meta information"),
     ],
 )
-def test_a_series_that_the_node_does_not_take_has_its_reason(answers: dict[str, int | None], why: str) -> None:
+def test_a_series_that_the_node_does_not_take_has_its_reason(answers: dict[Path, int | None], why: str) -> None:
     assert why in (Sent(answers).why_nothing(SOURCE) or "")
 
 
@@ -270,3 +278,19 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> Non
 def test_the_users_own_study_is_never_in_the_way(tmp_path: Path, output: str, theirs: str) -> None:
     with pytest.raises(RefusedToStart, match="must not lie in each other"):
         prepare_output(tmp_path / output, keep_out_of=tmp_path / theirs)
+
+
+# --- Orthanc
+
+
+def test_without_orthanc_the_demo_says_what_to_install(monkeypatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda tool: None if tool == "Orthanc" else f"/usr/bin/{tool}")
+    with pytest.raises(RefusedToStart, match=r"needs Orthanc: .*apt-get install orthanc"):
+        enter_namespace([])
+
+
+def test_where_no_namespace_is_allowed_the_demo_says_so(monkeypatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda tool: f"/usr/bin/{tool}")
+    monkeypatch.setattr("subprocess.run", lambda command, **_: subprocess.CompletedProcess(command, 1))
+    with pytest.raises(RefusedToStart, match="not allowed here"):
+        enter_namespace([])
