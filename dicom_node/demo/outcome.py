@@ -148,7 +148,8 @@ def _alike(jobs: Iterable[Job]) -> list[list[Job]]:
 
 def _without_job(source: SourceSeries, series: Series) -> Outcome:
     if series.state in (SeriesState.IGNORED, SeriesState.HELD) and series.reason:
-        return Outcome(source, Kind.EXPLAINED, f"{series.state}: {series.reason}")
+        received = {"receive": (series.changed - series.first_seen).total_seconds()}
+        return Outcome(source, Kind.EXPLAINED, f"{series.state}: {series.reason}", seconds=received)
     return Outcome(
         source, Kind.FAILED, f"{series.state}: {series.reason or 'nothing came of it, and no reason is given'}"
     )

@@ -24,17 +24,17 @@ from pydicom.dataelem import DataElement
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import Tag
 from pydicom.uid import UID
-from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
+from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
 from pynetdicom.events import Event, EventHandlerType
 
 from dicom_node.demo.pacs_index import InvalidQuery, Keys, Level, PacsIndex, keys_of, keywords_down_to
+from dicom_node.dimse.contexts import STORAGE_CLASSES, VERIFICATION
+from dicom_node.dimse.statuses import CANNOT_UNDERSTAND, DATA_SET_DOES_NOT_MATCH, OUT_OF_RESOURCES, SUCCESS
 
 LOOPBACK = "127.0.0.1"
-VERIFICATION = UID("1.2.840.10008.1.1")  # SOP classes that pynetdicom names only at run time (PS3.6 A)
-STUDY_ROOT_FIND = UID("1.2.840.10008.5.1.4.1.2.2.1")
+STUDY_ROOT_FIND = UID("1.2.840.10008.5.1.4.1.2.2.1")  # pynetdicom names them only at run time (PS3.6 A)
 STUDY_ROOT_GET = UID("1.2.840.10008.5.1.4.1.2.2.3")
-SUCCESS, PENDING, PENDING_WITHOUT_SOME_KEYS, CANCELLED = 0x0000, 0xFF00, 0xFF01, 0xFE00
-OUT_OF_RESOURCES, NOT_THIS_SOP_CLASS, CANNOT_UNDERSTAND = 0xA700, 0xA900, 0xC000
+PENDING, PENDING_WITHOUT_SOME_KEYS, CANCELLED = 0xFF00, 0xFF01, 0xFE00  # PS3.4 C.4.1.1.4
 
 
 class EmbeddedPacs:
@@ -61,7 +61,7 @@ class EmbeddedPacs:
         for path in sorted(self.folder.glob("*.dcm")):
             self.index.add(path)
         handlers: list[EventHandlerType] = [
-            (evt.EVT_CONN_OPEN, _send_at_once),
+            (evt.EVT_CONN_OPEN, send_at_once),
             (evt.EVT_C_STORE, self._on_store),
             (evt.EVT_C_FIND, self._on_find),
             (evt.EVT_C_GET, self._on_get),
@@ -90,7 +90,7 @@ class EmbeddedPacs:
             part.write_bytes(event.encoded_dataset())
             keys = keys_of(dcmread(part, stop_before_pixels=True), ["SOPInstanceUID"])
             if keys.get("SOPInstanceUID") != named:
-                return NOT_THIS_SOP_CLASS  # PS3.4 B.2.3: the data set does not match what the command names
+                return DATA_SET_DOES_NOT_MATCH  # PS3.4 B.2.3: the data set does not match what the command names
             os.replace(part, path)
             self.index.add(path)
         except OSError:
@@ -106,7 +106,7 @@ class EmbeddedPacs:
             level, query = _query(event.identifier)
             matches = self.index.find(level, query)
         except InvalidQuery:
-            yield NOT_THIS_SOP_CLASS, None
+            yield DATA_SET_DOES_NOT_MATCH, None
             return
         asked_for = {element.keyword for element in event.identifier} - {"QueryRetrieveLevel", "SpecificCharacterSet"}
         pending = PENDING_WITHOUT_SOME_KEYS if asked_for - query.keys() else PENDING
@@ -121,7 +121,7 @@ class EmbeddedPacs:
             holdings = self.index.retrieve(*_query(event.identifier))
         except InvalidQuery:
             yield 1  # pynetdicom wants a number of sub-operations before any status
-            yield NOT_THIS_SOP_CLASS, None
+            yield DATA_SET_DOES_NOT_MATCH, None
             return
         yield len(holdings)
         for holding in holdings:
@@ -145,15 +145,14 @@ def _application_entity(ae_title: str) -> AE:
     entity = AE(ae_title=ae_title)
     for sop_class in (VERIFICATION, STUDY_ROOT_FIND, STUDY_ROOT_GET):
         entity.add_supported_context(sop_class)
-    for context in AllStoragePresentationContexts:
+    for sop_class in STORAGE_CLASSES:
         # Both roles: with C-GET the instances travel back on the association that asked (PS3.4 C.4.3.2)
-        sop_class = UID(context.abstract_syntax or "")
         entity.add_supported_context(sop_class, ALL_TRANSFER_SYNTAXES, scu_role=True, scp_role=True)
     return entity
 
 
-def _send_at_once(event: Event) -> None:
-    """Switch Nagle's algorithm off: with it each image of a C-GET waits for the peer's delayed acknowledgement."""
+def send_at_once(event: Event) -> None:
+    """Switch Nagle's algorithm off: with it the images of a C-GET wait for delayed acknowledgements."""
     transport = event.assoc.dul.socket
     if transport is not None and transport.socket is not None:
         transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -13,7 +13,8 @@ from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event, EventHandlerType
 
-from dicom_node.demo.pacs import STUDY_ROOT_FIND, STUDY_ROOT_GET, SUCCESS
+from dicom_node.demo.pacs import STUDY_ROOT_FIND, STUDY_ROOT_GET, send_at_once
+from dicom_node.dimse.statuses import SUCCESS
 from dicom_node.errors import NodeError
 
 FETCHED = (MRImageStorage, CTImageStorage)
@@ -76,19 +77,23 @@ class PacsClient:
             paths.append(path)
             return SUCCESS
 
-        with self._associated([(evt.EVT_C_STORE, keep)]) as association:
+        with self._associated((evt.EVT_C_STORE, keep)) as association:
             answers = list(association.send_c_get(_identifier(study_uid, series_uid), STUDY_ROOT_GET))
         _check(answers[-1][0])
         return paths
 
     @contextmanager
-    def _associated(self, handlers: list[EventHandlerType] | None = None) -> Iterator[Association]:
+    def _associated(self, *handlers: EventHandlerType) -> Iterator[Association]:
         entity = AE(ae_title=self.calling_ae)
         for sop_class in (STUDY_ROOT_FIND, STUDY_ROOT_GET, *FETCHED):
             entity.add_requested_context(sop_class)
         roles = [build_role(sop_class, scp_role=True) for sop_class in FETCHED]
         association = entity.associate(
-            self.host, self.port, ae_title=self.ae_title, ext_neg=[*roles], evt_handlers=handlers or []
+            self.host,
+            self.port,
+            ae_title=self.ae_title,
+            ext_neg=[*roles],
+            evt_handlers=[(evt.EVT_CONN_OPEN, send_at_once), *handlers],
         )
         if not association.is_established:
             raise PacsRefused(f"{self.ae_title}@{self.host}:{self.port} did not take the association")
