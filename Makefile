@@ -40,8 +40,8 @@ bench: $(STAMP)  ## what is measured, each as ratios within one run
 	@for each in benchmarks/*.py; do $(BIN)/python $$each; done
 
 docs: $(STAMP)  ## write the tables in docs/ that come from the code
-	@$(BIN)/python -m dicom_node.route.reference
-	@$(BIN)/python -m dicom_node.receive.conformance
+	@$(BIN)/python -m dicom_node.route.reference docs/reference/routing-rules.md
+	@$(BIN)/python docs/conformance/generate.py
 
 clean:  ## remove .venv and what the demo made
 	rm -rf $(VENV) demo-output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import sys
+import threading
 import warnings
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -56,6 +57,14 @@ def set_up(*, form: Literal["json", "console"], level: str, salt: bytes) -> None
         cache_logger_on_first_use=True,
     )
     silence_libraries()
+    sys.excepthook = lambda _kind, error, _traceback: _unforeseen(error)
+    threading.excepthook = lambda given: _unforeseen(given.exc_value)
+    sys.unraisablehook = lambda given: _unforeseen(given.exc_value)
+
+
+def _unforeseen(error: BaseException | None) -> None:
+    """Tell the kind and place of an error that ended a thread: a traceback would quote what it was about."""
+    structlog.get_logger().error("unforeseen", error="unknown" if error is None else culprit(error))
 
 
 def silence_libraries() -> None:

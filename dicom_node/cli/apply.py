@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dicom_node.cli.options import Config, settings_of
+from dicom_node.cli.options import Config, settings_of, show_left_out
 
 if TYPE_CHECKING:
     from dicom_node.domain.ports import Executor
@@ -65,7 +65,9 @@ def _apply_to_folder(
     from dicom_node.errors import JobHeld, SeriesRefused
 
     made = 0
-    for number, found in enumerate(series_in(source), start=1):
+    content = series_in(source)
+    show_left_out(content.left_out)
+    for number, found in enumerate(content.series, start=1):
         if found.refused:
             typer.echo(f"{found.series_uid}: not derived: {found.refused}", err=True)
             continue

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+
+from dicom_node.assemble.elements import UNREADABLE
 from dicom_node.assemble.frames import read_frames
 from dicom_node.assemble.gate import series_refusal
 from dicom_node.assemble.stacks import split
@@ -30,8 +35,30 @@ class SeriesOnDisk:
     refused: str | None
 
 
-def series_in(path: Path) -> Iterator[SeriesOnDisk]:
-    """Yield the series of a DICOM file or of all files below a folder, by UID.
+@dataclass(frozen=True, slots=True)
+class FolderContent:
+    """What a folder holds.
+
+    Attributes
+    ----------
+    series
+        By UID.
+    left_out
+        Reason -> how many files it kept from being part of a series.
+    """
+
+    series: tuple[SeriesOnDisk, ...]
+    left_out: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class _Found:
+    frames: list[Frame] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+
+def series_in(path: Path) -> FolderContent:
+    """Read a DICOM file, or all files below a folder.
 
     Raises
     ------
@@ -41,26 +68,44 @@ def series_in(path: Path) -> Iterator[SeriesOnDisk]:
     if not path.exists():
         raise NotFound(f"{path}: there is no such file or folder")
     files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
-    by_series: dict[str, list[Frame]] = {}
-    reasons: dict[str, None] = {}
+    found: defaultdict[str, _Found] = defaultdict(_Found)
+    left_out: Counter[str] = Counter()
     for file in files:
-        try:
-            content = read_frames(file)
-        except SeriesRefused as refused:
-            reasons[str(refused)] = None
-            continue
-        if content.set_aside:
-            reasons[content.set_aside] = None
-        for frame in content.frames:
-            by_series.setdefault(str(frame.header.get("SeriesInstanceUID", "")), []).append(frame)
-    if not by_series:
-        raise NotFound(f"{path}: no DICOM images here: {'; '.join(reasons) or 'the folder is empty'}")
-    for series_uid, frames in sorted(by_series.items()):
-        yield _series(series_uid, frames)
+        reason = _sort_in(file, found)
+        if reason is not None:
+            left_out[reason] += 1
+    series = tuple(_series(uid, each) for uid, each in sorted(found.items()) if each.frames)
+    if not series:
+        raise NotFound(f"{path}: no DICOM images here: {'; '.join(left_out) or 'the folder is empty'}")
+    return FolderContent(series, left_out)
 
 
-def _series(series_uid: str, frames: list[Frame]) -> SeriesOnDisk:
+def _sort_in(file: Path, found: defaultdict[str, _Found]) -> str | None:
+    """Add a file to its series; return why it brings no images, None when it does."""
     try:
-        return SeriesOnDisk(series_uid, split(frames), series_refusal(frames))
+        content = read_frames(file)
     except SeriesRefused as refused:
-        return SeriesOnDisk(series_uid, (), str(refused))
+        uid = _series_uid(file)
+        if uid:  # a slice that cannot be read must not make a silently shorter volume
+            found[uid].broken.append(str(refused))
+        return str(refused)
+    for frame in content.frames:
+        found[str(frame.header.get("SeriesInstanceUID", ""))].frames.append(frame)
+    return content.set_aside
+
+
+def _series_uid(file: Path) -> str:
+    try:
+        return str(dcmread(file, specific_tags=["SeriesInstanceUID"], stop_before_pixels=True).SeriesInstanceUID)
+    except (*UNREADABLE, InvalidDicomError):
+        return ""
+
+
+def _series(series_uid: str, found: _Found) -> SeriesOnDisk:
+    stacks: Sequence[Stack] = ()
+    try:
+        stacks = split(found.frames)
+        refused = series_refusal(found.frames, found.broken)
+    except SeriesRefused as error:
+        refused = str(error)
+    return SeriesOnDisk(series_uid, tuple(stacks), refused)

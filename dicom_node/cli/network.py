@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dicom_node.cli.options import Config, settings_of
+
+if TYPE_CHECKING:
+    from dicom_node.deliver.settings import DicomDestinationSettings
 
 Address = Annotated[str, typer.Argument(metavar="AE@HOST:PORT", help="For instance ORTHANC@127.0.0.1:4242.")]
 
@@ -15,10 +18,9 @@ Address = Annotated[str, typer.Argument(metavar="AE@HOST:PORT", help="For instan
 def echo(address: Address, config: Config = None) -> None:
     """Ask a DICOM node whether it answers (C-ECHO)."""
     settings = settings_of(config)
-    from dicom_node.deliver.address import parse_address
     from dicom_node.deliver.dicom import DicomDestination
 
-    DicomDestination(parse_address(address), settings.ae_title).echo()
+    DicomDestination(_address(address), settings.ae_title).echo()
     typer.echo(f"{address} answers")
 
 
@@ -29,20 +31,28 @@ def send(
 ) -> None:
     """Send DICOM files as they are (C-STORE)."""
     settings = settings_of(config)
-    from dicom_node.deliver.address import parse_address
     from dicom_node.deliver.dicom import DicomDestination
     from dicom_node.errors import DeliveryRefused, NotFound
 
     files = [file for path in paths for file in _files(path)]
     if not files:
         raise NotFound("there are no DICOM files there")
-    report = DicomDestination(parse_address(to), settings.ae_title).send(files)
+    report = DicomDestination(_address(to), settings.ae_title).send(files)
     typer.echo(f"{report.accepted} of {len(files)} instances were accepted")
     for warning in report.warnings:
         typer.echo(f"warning: {warning}", err=True)
     if report.refused:
         statuses = ", ".join(sorted({f"0x{status:04X}" for status in report.refused.values()}))
         raise DeliveryRefused(f"{len(report.refused)} instances were refused with {statuses}")
+
+
+def _address(text: str) -> DicomDestinationSettings:
+    from dicom_node.deliver.address import parse_address
+
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _files(path: Path) -> list[Path]:

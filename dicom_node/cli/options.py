@@ -63,3 +63,9 @@ def show_fields(fields: Mapping[str, Any]) -> None:
     width = max(map(len, fields))
     for name, value in fields.items():
         typer.echo(f"{name:<{width}}  {'' if value is None else value}")
+
+
+def show_left_out(left_out: Mapping[str, int]) -> None:
+    """Say on standard error which files brought no images, and why."""
+    for reason, count in left_out.items():
+        typer.echo(f"{count} {'file' if count == 1 else 'files'} left out: {reason}", err=True)

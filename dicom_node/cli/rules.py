@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dicom_node.cli.options import Config, Json, settings_of, show_json
+from dicom_node.cli.options import Config, Json, settings_of, show_json, show_left_out
 
 if TYPE_CHECKING:
     from dicom_node.cli.folders import SeriesOnDisk
@@ -49,7 +49,9 @@ def explain_rules(
     from inference.registry import Registry
 
     loaded = load_rules(rules or settings.rules, catalogue(Registry(model_folders(settings))))
-    rows = [row for found in series_in(path) for row in _explained(found, loaded)]
+    content = series_in(path)
+    show_left_out(content.left_out)
+    rows = [row for found in content.series for row in _explained(found, loaded)]
     if json:
         show_json({"series": rows})
         return

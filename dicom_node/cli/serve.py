@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -13,6 +14,7 @@ import typer
 from dicom_node.cli.options import Config, settings_of
 
 END_WITHIN_S = 9.5
+WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class RoleName(StrEnum):
@@ -32,6 +34,8 @@ def serve(
 
     Series that arrive on listen.port are stored, routed by the rules, and their derived series sent.
     """
+    # blocked before any thread is there and taken by sigwait: a handler could come between a look and a wait
+    signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     settings = settings_of(config)
     from dicom_node.log import set_up
     from dicom_node.node import Node
@@ -39,22 +43,17 @@ def serve(
 
     set_up(form=settings.log.format, level=settings.log.level, salt=identity(settings.data_dir).salt)
     node = Node(settings, role.value)
-    asked = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: asked.set())
-    signal.signal(signal.SIGHUP, lambda _number, _frame: node.reload_rules())
     node.start()
     for what, port in node.addresses.items():
-        print(f"{what}: port {port}", file=sys.stderr)
-    asked.wait()
+        print(f"{what}: port {port}", file=sys.stderr, flush=True)
+    while signal.sigwait(WATCHED) == signal.SIGHUP:
+        node.reload_rules()
     _end_in_time()
     node.stop()
 
 
 def _end_in_time() -> None:
     """Whatever still hangs in a thread, the process ends: all that counts is durable already."""
-    import os
-
     timer = threading.Timer(END_WITHIN_S, os._exit, args=(0,))
     timer.daemon = True
     timer.start()
