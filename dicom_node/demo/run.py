@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from dicom_node.app import catalogue
 from dicom_node.demo.follow import Progress, follow
 from dicom_node.demo.narrator import Narrator
 from dicom_node.demo.node import LOOPBACK, SETTLE_S, SILENCE_S, Configuration, NodeProcess, configure
@@ -28,11 +29,13 @@ from dicom_node.demo.sources import SourceSeries, read_sources
 from dicom_node.demo.virtual_scanner import demo_study
 from dicom_node.dimse.library import prepare_library
 from dicom_node.errors import RefusedToStart
+from dicom_node.route.loader import check
 from dicom_node.settings import load_settings
 from dicom_node.spool.ledger import Ledger
+from inference.registry import SHIPPED, Registry
 
-SEED = 1
-"""Of the virtual patient."""
+SEED = 100
+"""Of the virtual patient: none of the heads that the shipped landmarks were made from."""
 NAMED_FILES = 3
 """How many of the files that are not DICOM are named."""
 
@@ -76,6 +79,8 @@ def run(options: Options, narrator: Narrator, stack: ExitStack) -> int:
     """
     if options.input is not None and not options.input.is_dir():
         raise RefusedToStart(f"--input {options.input} is not a folder")
+    if problems := check(options.rules, catalogue(Registry((SHIPPED,)))):
+        raise RefusedToStart("\n".join(problems))
     folder = prepare_output(options.output, keep_out_of=options.input)
     running = start(options, folder, narrator, stack)
     if options.input is None:
@@ -90,10 +95,10 @@ def run(options: Options, narrator: Narrator, stack: ExitStack) -> int:
     refused = {uid: why for uid, series in sources.items() if (why := sent.why_nothing(series))}
     lines = fetch_and_judge(sources, progress, pacs=viewer, folder=folder / "derived", refused=refused)
     picture = folder / "before_after.png"
-    problems = draw_pairs(lines, picture)
+    undrawn = draw_pairs(lines, picture)
     show(narrator, lines)
-    for problem in problems:
-        narrator.note(problem)
+    for reason in undrawn:
+        narrator.note(reason)
     tell_places(running, picture, narrator)
     if options.keep:
         keep(running, narrator)
@@ -172,7 +177,7 @@ def tell_refusals(sent: Sent, folder: Path | None, narrator: Narrator) -> None:
     if sent.left_out and folder is not None:
         named = ", ".join(str(path.relative_to(folder)) for path in sent.left_out[:NAMED_FILES])
         more = ", …" if len(sent.left_out) > NAMED_FILES else ""
-        narrator.note(f"Not sent, because they are no DICOM images: {len(sent.left_out)} files ({named}{more})")
+        narrator.note(f"Not sent, {len(sent.left_out)} without DICOM images in them: {named}{more}")
     for said, number in sent.refusals.items():
         narrator.note(f"Not taken by the node: {number} instances, answer: {said}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+import warnings
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from dicom_node.demo.node import configure, redirect_rules
 from dicom_node.demo.orthanc import enter_namespace
 from dicom_node.demo.outcome import Kind, Outcome, Proof, outcomes, seconds
 from dicom_node.demo.output import prepare_output
+from dicom_node.demo.run import main
 from dicom_node.demo.sending import Sent
 from dicom_node.demo.sources import SourceSeries
 from dicom_node.demo.table import outcome_table
@@ -245,10 +247,14 @@ def test_every_destination_becomes_the_demos_pacs_so_that_nothing_leaves_the_mac
     assert "# none yet" in written
 
 
-def test_rules_that_are_no_yaml_are_refused_with_the_name_of_the_file(tmp_path: Path) -> None:
-    (tmp_path / "rules.yaml").write_text("rules: [", encoding="utf-8")
-    with pytest.raises(RefusedToStart, match=r"rules\.yaml.*line"):
-        redirect_rules(tmp_path / "rules.yaml", tmp_path / "written.yaml", {})
+def test_rules_with_a_mistake_are_refused_before_anything_starts(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    (tmp_path / "rules.yaml").write_text("version: 1\nrules: []\n", encoding="utf-8")
+    output = tmp_path / "out"
+    with warnings.catch_warnings():  # what the demo sets for its own process
+        assert main(["--rules", str(tmp_path / "rules.yaml"), "--output", str(output)]) == 1
+    assert "rules.yaml: destinations" in capsys.readouterr().err
+    assert not output.exists()
 
 
 def test_the_node_takes_the_configuration_that_the_demo_writes(tmp_path: Path, monkeypatch) -> None:
