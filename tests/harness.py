@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import any_contrast_bundle
-from conftest import FakeClock
+from fake_clock import FakeClock
 from made_series import TRANSPORT, encoded, key_of
 from pydicom import Dataset, dcmread
 

@@ -103,13 +103,15 @@ class NodeProcess:
     def send(self, series: Sequence[Dataset], *, calling_ae: str = "SCANNER") -> list[str]:
         """Send instances on one association; return the UIDs that were acknowledged with 0000 before it ended."""
         entity = AE(ae_title=calling_ae)
+        entity.dimse_timeout = entity.network_timeout = 10
         entity.add_requested_context(series[0].SOPClassUID, series[0].file_meta.TransferSyntaxUID)
         association = entity.associate("127.0.0.1", self.ports("dicom")[-1], ae_title="HARMONIZE")
         assert association.is_established
-        acknowledged = []
+        acknowledged: list[str] = []
+        connection = association.dul.socket.socket  # pynetdicom leaves it open when the connection is lost
         for ds in series:
             if not association.is_established:
-                association.dul.socket.close()  # pynetdicom leaves the socket of a lost connection open
+                connection.close()
                 return acknowledged
             if association.send_c_store(ds).get("Status") == 0x0000:
                 acknowledged.append(str(ds.SOPInstanceUID))

@@ -6,7 +6,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from conftest import FakeClock
+from fake_clock import FakeClock
 from harness import RULES, Harness
 from made_series import made_series
 from pydicom import dcmread
