@@ -18,7 +18,7 @@ from dicom_node.assemble.collector import Collector
 from dicom_node.domain.job import Job
 from dicom_node.domain.ports import DeliveryReport, InferenceOutcome, InferenceRequest
 from dicom_node.domain.series import Series
-from dicom_node.errors import DeliveryDeferred
+from dicom_node.errors import DeliveryDeferred, JobHeld
 from dicom_node.parts import Parts
 from dicom_node.pipeline import Pipeline
 from dicom_node.route.live import LiveRules
@@ -26,6 +26,7 @@ from dicom_node.settings import Completeness, Settings
 from dicom_node.spool.instances import Spool
 from dicom_node.spool.ledger import Ledger
 from dicom_node.spool.results import Results
+from inference.errors import ModelRefused
 from inference.registry import SHIPPED, Registry, load
 
 RULES = """\
@@ -80,7 +81,10 @@ class HereExecutor:
             raise self.error
         bundle = self._registry.get(request.model)
         assert bundle.digest == request.digest
-        result = load(bundle)(request.volume, target=request.target)
+        try:
+            result = load(bundle)(request.volume, target=request.target)
+        except ModelRefused as refusal:
+            raise JobHeld(str(refusal)) from None
         return InferenceOutcome(result.volume, result.numbers, 0.0, "cpu")
 
     def close(self) -> None: ...

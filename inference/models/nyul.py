@@ -1,6 +1,7 @@
 """Nyúl-Udupa landmark standardisation of a whole head: the harmonizer without a network.
 
-Weights: ``percentiles``, shape (landmarks,); ``landmarks.<target>``, same shape, the standard landmarks of each target.
+Weights: ``percentiles``, shape (landmarks,); ``landmarks.<target>``, same shape, the standard landmarks of each target;
+``least_upper_ratio``, shape (1,), optional: how many times the middle landmark the highest one is at the least.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from inference.bundle import Bundle
 from inference.classical.nyul import fit, landmarks
-from inference.errors import BundleRefused
+from inference.errors import BundleRefused, ModelRefused
 from inference.manifest import Manifest
 from inference.model import Result
 from inference.volume import Float64Array, Volume
@@ -30,21 +31,31 @@ class NyulModel:
         Which landmarks, shape (landmarks,).
     standards
         Target -> standard landmarks, same shape.
+    least_upper_ratio
+        Of the highest landmark to the middle one; below it no two tissues can be told apart, as in a bottle of water.
     """
 
     device = "cpu"
 
     def __init__(
-        self, manifest: Manifest, percentiles: Float64Array, standards: Mapping[str | None, Float64Array]
+        self,
+        manifest: Manifest,
+        percentiles: Float64Array,
+        standards: Mapping[str | None, Float64Array],
+        *,
+        least_upper_ratio: float = 0.0,
     ) -> None:
         self._manifest = manifest
         self._percentiles = percentiles
         self._standards = standards
+        self._least_upper_ratio = least_upper_ratio
 
     def __call__(self, volume: Volume, *, target: str | None = None) -> Result:
         """Standardise a volume on its own grid; see `inference.model.Model`."""
         standard = self._standards[self._manifest.choose_target(target)]
-        curve = fit(landmarks(volume, self._percentiles), standard)
+        measured = landmarks(volume, self._percentiles)
+        self._refuse_uniform(measured)
+        curve = fit(measured, standard)
         output = self._manifest.output
         voxels = curve(volume.voxels)
         np.clip(voxels, *output.range, out=voxels)
@@ -53,6 +64,14 @@ class NyulModel:
             "slope_ratio": float(curve.slopes.max() / curve.slopes.min()),
         }
         return Result(Volume(voxels, volume.affine.copy(), output.unit), numbers)
+
+    def _refuse_uniform(self, measured: Float64Array) -> None:
+        ratio, least = measured[-1] / measured[measured.size // 2], self._least_upper_ratio
+        if ratio < least:
+            raise ModelRefused(
+                f"bright and middle tissue hardly differ ({ratio:.2f} times as bright, {least:g} or more in a head): "
+                "is this a phantom, or not a T1 head?"
+            )
 
 
 def load(bundle: Bundle, *, device: str) -> NyulModel:
@@ -76,7 +95,13 @@ def load(bundle: Bundle, *, device: str) -> NyulModel:
         standards[target] = standard.astype(np.float64)
     if not standards:
         raise BundleRefused(f"{bundle.folder}: a landmark model needs a target")
-    return NyulModel(bundle.manifest, percentiles.astype(np.float64), standards)
+    least = tensors.get("least_upper_ratio")
+    return NyulModel(
+        bundle.manifest,
+        percentiles.astype(np.float64),
+        standards,
+        least_upper_ratio=0.0 if least is None else float(least[0]),
+    )
 
 
 def _rises(landmarks: NDArray[Any]) -> bool:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dicom3tools import SYNTHETIC_DATA, errors, output
 from highdicom.image import get_volume_from_series
 from pydicom import dcmread
 
@@ -33,7 +30,6 @@ ENHANCED = (
 NEIGHBOURS = 12
 """Slices of each series, side by side: the tests stay quick, and a volume can be made of them."""
 
-SYNTHETIC_DATA = "(0x0008,0x001c)"
 """dicom3tools of 2022 does not know it yet (CP-2214)."""
 
 
@@ -71,30 +67,6 @@ def derived(
         files.append(folder / f"{k:03}.dcm")
         files[-1].write_bytes(file)
     return Derived(stack, tuple(files))
-
-
-def output(tool: str, *paths: Path) -> str:
-    if shutil.which(tool) is None:
-        pytest.skip(f"{tool} is not installed")
-    ran = subprocess.run(
-        [tool, *paths],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        env=os.environ | {"TCP_NODELAY": "1"},
-        check=False,
-    )
-    return ran.stdout + ran.stderr
-
-
-def errors(path: Path) -> set[str]:
-    """Return what dciodvfy calls errors.
-
-    It names the attribute in which a UID stands that has no valid root; a reference to such a source repeats that UID,
-    not the error, so the attribute is left out.
-    """
-    lines = {line for line in output("dciodvfy", path).splitlines() if re.search(r"\bError\b", line)}
-    return {re.sub(r'^(Error - Illegal root for UID - "[^"]*").*', r"\1", line) for line in lines}
 
 
 def inherited(frame: Frame) -> set[str]:

@@ -6,8 +6,8 @@ import phantom
 import pytest
 
 from inference.bundle import MANIFEST, open_bundle
-from inference.errors import BundleRefused
-from inference.registry import verify
+from inference.errors import BundleRefused, ModelRefused
+from inference.registry import load, verify
 from inference.volume import Volume
 from training import landmarks
 
@@ -59,3 +59,14 @@ def test_heads_are_scans_of_the_site_one_a_seed():
     (volume,) = landmarks.heads_of("siemens-3t", [3])
     assert volume.spacing_mm == pytest.approx((1, 1, 1))
     assert volume.unit == "1"
+
+
+def test_a_bottle_is_refused_where_a_head_is_not(tmp_path):
+    folder = any_contrast_bundle.write(tmp_path)
+    landmarks.write_weights(folder, "plain", MADE)
+    model = load(open_bundle(folder))
+    person = phantom.head((5.0, 5.0, 5.0))
+    bottle = person.with_voxels(np.where(phantom.inside(person), 700, 0).astype(np.float32) + person.voxels * 0.01)
+    assert model(person, target="plain").volume.voxels.max() > 0
+    with pytest.raises(ModelRefused, match="hardly differ"):
+        model(bottle, target="plain")
