@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
@@ -14,6 +16,9 @@ from dicom_node.domain.series import Series, SeriesEvent, SeriesState
 from dicom_node.parts import Parts
 
 log = structlog.get_logger()
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 FINISHED = frozenset({SeriesState.ROUTED, SeriesState.IGNORED, SeriesState.HELD})
 # A folder that changed this recently may change again within the resolution of the file system's clock
@@ -36,18 +41,24 @@ class Intake:
         self._ledger = parts.ledger
         self._clock = parts.clock
         self._seen: dict[str, int] = {}  # folder -> when it had changed last, ns
-        self._images: dict[str, frozenset[Path]] = {}  # folder -> files with images that the series was complete with
-        self._closed: dict[str, Closed] = {}  # series UID -> headers, so that they need not be read again
+        # folder -> files with images that the series was complete with
+        self._images: _Recent[str, frozenset[Path]] = _Recent(256)
+        # (series UID, revision) -> headers: deciding, and the jobs of all its stacks, need them soon
+        self._headers: _Recent[tuple[str, int], Closed] = _Recent(4)
 
     def collect(self) -> None:
         """Look for new instances in the spool, and close the series that are complete now."""
-        receiving = {each.folder: each for each in self._ledger.series() if each.state is SeriesState.RECEIVING}
+        receiving = {each.folder: each for each in self._ledger.series(SeriesState.RECEIVING)}
+        seen, self._seen = self._seen, {}
         for folder, changed_ns in self._parts.spool.folders():
-            if folder in receiving or self._seen.get(folder) != changed_ns:
+            if folder in receiving or seen.get(folder) != changed_ns:
                 with apart("collect"):
                     self._look_into(folder, receiving.get(folder))
-                age_ns = time.time_ns() - changed_ns  # the file system's clock is the machine's, not the injected one
-                self._seen[folder] = changed_ns if age_ns > FRESH_NS else -1
+                # the file system's clock is the machine's, not the injected one
+                is_fresh = time.time_ns() - changed_ns < FRESH_NS
+                self._seen[folder] = -1 if is_fresh else changed_ns
+            else:
+                self._seen[folder] = changed_ns
         for closed in self._parts.collector.closed():
             with apart("complete"):
                 self._complete(closed)
@@ -109,12 +120,27 @@ class Intake:
         )  # fmt: skip
         self._parts.collector.forget(closed.folder)
         self._images[closed.folder] = frozenset(frame.path for frame in closed.frames)
-        self._closed[series.series_uid] = closed
+        self._headers[series.series_uid, revision] = closed
         log.info("series_complete", series_uid=series.series_uid, instances=series.instances, revision=revision)
 
     def read(self, series: Series) -> Closed:
         """Return the headers of a series that is complete."""
-        closed = self._closed.pop(series.series_uid, None)
-        if closed is not None:
-            return closed
-        return self._parts.collector.read(series.folder, self._parts.spool.instances(series.folder))
+        key = (series.series_uid, series.revision)
+        closed = self._headers.get(key)
+        if closed is None:
+            paths = self._parts.spool.instances(series.folder)
+            closed = self._headers[key] = self._parts.collector.read(series.folder, paths)
+        return closed
+
+
+class _Recent(OrderedDict[_Key, _Value]):
+    """A mapping that forgets what was put into it first when there is more than `limit`."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def __setitem__(self, key: _Key, value: _Value) -> None:
+        super().__setitem__(key, value)
+        while len(self) > self._limit:
+            self.popitem(last=False)

@@ -88,10 +88,9 @@ class Pipeline:
 
     def route(self) -> None:
         """Decide on every complete series: which rules want it, and which of them may have it."""
-        for series in self._ledger.series():
-            if series.state is SeriesState.COMPLETE:
-                with apart("route"):
-                    self._route(series)
+        for series in self._ledger.series(SeriesState.COMPLETE):
+            with apart("route"):
+                self._route(series)
 
     def _route(self, series: Series) -> None:
         closed = self._intake.read(series)

@@ -48,9 +48,12 @@ class Ledger:
 
     # --- series
 
-    def series(self) -> list[Series]:
-        """Return all series, oldest first."""
-        return [_series(row) for row in self._read(select(series_table).order_by(series_table.c.first_seen))]
+    def series(self, state: SeriesState | None = None) -> list[Series]:
+        """Return all series, or those in one state, oldest first."""
+        query = select(series_table).order_by(series_table.c.first_seen)
+        if state is not None:
+            query = query.where(series_table.c.state == state)
+        return [_series(row) for row in self._read(query)]
 
     def find_series(self, series_uid: str) -> Series | None:
         """Return one series, or None."""

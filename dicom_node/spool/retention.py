@@ -28,17 +28,20 @@ def expire(ledger: Ledger, spool: Spool, results: Results, *, before: datetime) 
     How many series were deleted from the disk.
     """
     deleted = 0
+    on_disk = {folder for folder, _ in spool.folders()}
     for series in ledger.series():
-        if series.state not in FINISHED_SERIES or series.changed >= before:
+        if series.folder not in on_disk or series.state not in FINISHED_SERIES or series.changed >= before:
             continue
         jobs = ledger.jobs(series.series_uid)
         if any(job.state not in FINISHED_JOBS or max(job.times.values()) >= before for job in jobs):
             continue
-        if spool.instances(series.folder):
-            deleted += 1
-            spool.discard(series.folder)
-            for job in jobs:
-                results.discard(job.id)
+        if spool.is_sender_connected(series.folder):  # it comes again just now: what is new in it is not yet known
+            continue
+        # the source last: should the node end in between, its folder leads back to what is left
+        for job in jobs:
+            results.discard(job.id)
+        spool.discard(series.folder)
+        deleted += 1
     return deleted
 
 

@@ -1,0 +1,31 @@
+"""Orthanc as the PACS: what it gives back is what the node sent, and it is recognised when it comes back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.network
+
+SCRIPT = Path(__file__).with_name("orthanc_round_trip.py")
+UNSHARE = ["unshare", "--map-root-user", "--net"]
+
+
+def test_orthanc_gives_back_what_the_node_sent_and_the_node_leaves_it_alone(tmp_path: Path) -> None:
+    for tool in ("Orthanc", "unshare", "ip"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    # Orthanc 1.10 listens on all addresses: it runs in a namespace in which there is only the loopback interface
+    if subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("network namespaces are not allowed here")
+    here = os.pathsep.join(str(folder) for folder in SCRIPT.parents[:2])
+    ran = subprocess.run(
+        [*UNSHARE, sys.executable, SCRIPT, tmp_path],
+        env=os.environ | {"PYTHONPATH": here}, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
