@@ -79,14 +79,15 @@ def derive(stack: Stack, bundle: Bundle, executor: Executor, *, target: str | No
     SeriesRefused
         When the stack cannot become a volume.
     JobHeld
-        When the model's contract or the output gate says no.
+        When the model's contract or the output gate says no, or the model is not the one that was meant.
     JobFailed
         When the model breaks.
     """
     started = time.perf_counter()
-    reason = refusal(stack, bundle)
+    reason = _other_model(bundle, provenance) or refusal(stack, bundle)
     if reason is not None:
         raise JobHeld(reason)
+    scale = _stored_scale(bundle, target)
     source = read_volume(stack)
     assembled = time.perf_counter()
     made = harmonize(source, _acquisition(stack), bundle, executor, target=target)
@@ -94,7 +95,7 @@ def derive(stack: Stack, bundle: Bundle, executor: Executor, *, target: str | No
     encoded = derived_mr.encode(
         stack,
         made.volume.voxels,
-        scale=_stored_scale(bundle, target),
+        scale=scale,
         provenance=replace(provenance, warnings=made.warnings),
     )
     seconds = {
@@ -127,6 +128,16 @@ def harmonize(
     _hold(verdict.failures)
     seconds = {"infer": inferred - started, "gate": time.perf_counter() - inferred}
     return Harmonized(source, outcome.volume, verdict.warnings, {**outcome.numbers, **verdict.numbers}, seconds)
+
+
+def _other_model(bundle: Bundle, provenance: Provenance) -> str | None:
+    """Compare the model with the one that the derived UIDs were made for: its headers would name the wrong one."""
+    if bundle.digest == provenance.model_digest:
+        return None
+    return (
+        f"model {bundle.manifest.name} was changed since this job was made ({provenance.model_digest[:12]} then, "
+        f"{bundle.digest[:12]} now): put the earlier one back and retry it"
+    )
 
 
 def _acquisition(stack: Stack) -> Acquisition:

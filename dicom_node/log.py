@@ -26,9 +26,6 @@ ALLOWED_KEYS = frozenset(
 UID_KEYS = {"series_uid": "series", "study_uid": "study", "sop_instance_uid": "instance"}
 """UIDs lead back to a patient: they are logged under another key as a salted hash, short enough to read out."""
 
-# Libraries whose messages quote identifiers or values: what matters of them is logged by our own code
-_SILENCED = ("pynetdicom", "pydicom", "highdicom", "apscheduler", "uvicorn", "alembic", "sqlalchemy", "py.warnings")
-
 
 def set_up(*, form: Literal["json", "console"], level: str, salt: bytes) -> None:
     """Send all logs of this process to standard error in one form.
@@ -68,13 +65,13 @@ def _unforeseen(error: BaseException | None) -> None:
 
 
 def silence_libraries() -> None:
-    """Keep the libraries from logging what they read: pydicom's warnings and pynetdicom's messages quote values."""
+    """Keep the libraries from telling what they read: pydicom's warnings and pynetdicom's messages quote values.
+
+    Nothing of the node's own goes through `logging` or `warnings`: what matters of the libraries is logged by our code.
+    """
     logging.captureWarnings(capture=True)
     warnings.simplefilter("ignore")
-    for name in _SILENCED:
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.CRITICAL + 1)
-        logger.propagate = False
+    logging.disable(logging.CRITICAL)
 
 
 class HashUids:
@@ -116,9 +113,17 @@ def culprit(error: BaseException) -> str:
 
 
 def allow_listed(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Drop every key that is not on the list, and line breaks from what stays (an AE title may hold them)."""
+    """Drop every key that is not on the list, and from what stays line breaks and what a terminal would obey.
+
+    An AE title may hold both.
+    """
     return {
-        key: value if not isinstance(value, str) else value.replace("\r", " ").replace("\n", " ")
+        key: printable(value) if isinstance(value, str) else value
         for key, value in event.items()
         if key in ALLOWED_KEYS
     }
+
+
+def printable(text: str) -> str:
+    """Return text that stays on its line and does nothing to a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dicom_node.cli.options import Config, settings_of, show_left_out
+from dicom_node.cli.options import Config, example, registry_of, settings_of, show_left_out
 
 if TYPE_CHECKING:
     from dicom_node.domain.ports import Executor
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from inference.bundle import Bundle
 
 NIFTI = (".nii", ".nii.gz")
+
+EXAMPLE = example(
+    "dicom-node apply --model harmonize-nyul STUDY_FOLDER DERIVED_FOLDER",
+    "dicom-node apply --model harmonize-nyul --contrast T1 head.nii.gz harmonized.nii.gz",
+)
 
 
 class ContrastName(StrEnum):
@@ -29,40 +34,64 @@ class ContrastName(StrEnum):
 
 
 def apply(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A DICOM folder, or a NIfTI file.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder for derived series, or a NIfTI file.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A DICOM file or folder, or a NIfTI file.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new or empty folder, or a new NIfTI file.")],
     model: Annotated[str, typer.Option(help="As `dicom-node models list` shows it.")],
     target: Annotated[
         str | None, typer.Option(help="One of the model's targets; may be left out if it has one.")
     ] = None,
-    contrast: Annotated[ContrastName | None, typer.Option(help="Of a NIfTI file.")] = None,
+    contrast: Annotated[
+        ContrastName | None, typer.Option(help="Of a NIfTI file; without it the one that the model is for.")
+    ] = None,
     config: Config = None,
 ) -> None:
     """Run a model on a DICOM folder or a NIfTI file, through the same gates as a node would.
 
-    From DICOM comes DICOM: derived series that a PACS takes, one folder each below OUT.
+    From DICOM comes DICOM: derived series that a PACS takes, one folder each below OUT. Nothing that is there already
+    is written over. Exit status 1 when nothing could be derived.
     """
+    if contrast and not _is_nifti(source):
+        raise typer.BadParameter("--contrast is for NIfTI files: DICOM images tell it themselves")
     settings = settings_of(config)
+    _check_paths(source, out)
     import tempfile
     from contextlib import closing
 
-    from dicom_node.app import local_executor, model_folders
-    from inference.registry import Registry
+    from dicom_node.app import local_executor
 
-    bundle = Registry(model_folders(settings)).get(model)
+    bundle = registry_of(settings).get(model)
     bundle.manifest.choose_target(target)
     with tempfile.TemporaryDirectory() as scratch, closing(local_executor(settings, Path(scratch))) as executor:
-        if source.name.endswith(NIFTI):
+        if _is_nifti(source):
             _apply_to_nifti(source, out, bundle, executor, target=target, contrast=contrast)
         else:
             _apply_to_folder(source, out, bundle, executor, target=target, settings=settings)
+
+
+def _is_nifti(path: Path) -> bool:
+    return path.name.lower().endswith(NIFTI)
+
+
+def _check_paths(source: Path, out: Path) -> None:
+    """Refuse what cannot be read or must not be written over, before the model runs for minutes."""
+    from dicom_node.errors import NotFound, SeriesRefused
+
+    if not source.exists():
+        raise NotFound(f"{source}: there is no such file or folder")
+    if _is_nifti(source) != _is_nifti(out):
+        wanted = f"a file that ends in {' or '.join(NIFTI)}" if _is_nifti(source) else "a folder for DICOM files"
+        raise SeriesRefused(f"{out}: from {source} comes {wanted}: name one")
+    if out.is_dir() and not _is_nifti(out) and not any(out.iterdir()):
+        return
+    if out.exists():
+        raise SeriesRefused(f"{out}: is there already, and is not written over: name a new one")
 
 
 def _apply_to_folder(
     source: Path, out: Path, bundle: Bundle, executor: Executor, *, target: str | None, settings: Settings
 ) -> None:
     from dicom_node.cli.folders import series_in
-    from dicom_node.errors import JobHeld, SeriesRefused
+    from dicom_node.errors import JobFailed, JobHeld, SeriesRefused
 
     made = 0
     content = series_in(source)
@@ -76,7 +105,7 @@ def _apply_to_folder(
             try:
                 folder = out / f"{number:03d}{f'-{stack.label}' if stack.label else ''}".replace("/", "_")
                 count = _derive_stack(stack, folder, bundle, executor, target=target, settings=settings)
-            except (SeriesRefused, JobHeld) as held:
+            except (SeriesRefused, JobHeld, JobFailed) as held:
                 typer.echo(f"{named}: not derived: {held}", err=True)
             else:
                 made += 1

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from dicom_node.cli.options import Config, Json, settings_of, show_json
+from dicom_node.cli.options import (
+    Config,
+    Json,
+    absent_folders,
+    example,
+    has_ledger,
+    ledger_of,
+    settings_of,
+    show_json,
+    shown,
+)
 from dicom_node.errors import NodeError
 from inference.errors import InferenceError
 
 if TYPE_CHECKING:
+    from dicom_node.route.schema import RulesFile
     from dicom_node.settings import Settings
 
+EXAMPLE = example("dicom-node doctor", "dicom-node doctor --config /etc/dicom-node/node.yaml --json")
+
+_GIB = 1024**3
+_IMAGE_BYTES = 131072
 _EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -30,7 +47,7 @@ class Finding:
 
 
 def doctor(config: Config = None, json: Json = False) -> None:
-    """Check configuration, disk, ledger, rules, models, destinations, listening port and clock.
+    """Check configuration, disk, ledger, models, rules, clock, ports and destinations, and say what to do.
 
     Exit status 1 when something would keep the node from working.
     """
@@ -39,7 +56,7 @@ def doctor(config: Config = None, json: Json = False) -> None:
     for finding in _findings(settings):
         findings.append(finding)
         if not json:
-            typer.echo(f"{'ok  ' if finding.problem is None else 'FAIL'}  {finding.check}: {_words(finding)}")
+            typer.echo(f"{'ok  ' if finding.problem is None else 'FAIL'}  {finding.check}: {shown(_words(finding))}")
     if json:
         show_json([{"check": f.check, "ok": f.problem is None, "detail": _words(f)} for f in findings])
     if any(finding.problem for finding in findings):
@@ -52,15 +69,7 @@ def _words(finding: Finding) -> str:
 
 def _findings(settings: Settings) -> Iterator[Finding]:
     yield Finding("configuration", None, f"AE title {settings.ae_title}, data in {settings.data_dir}")
-    checks: dict[str, Callable[[Settings], str]] = {
-        "disk": _disk,
-        "ledger": _ledger,
-        "models": _models,
-        "rules": _rules,
-        "clock": _clock,
-        "listen": _listen,
-    }
-    for name, check in checks.items():
+    for name, check in _CHECKS.items():
         yield _outcome(name, check, settings)
     yield from _destinations(settings)
 
@@ -68,36 +77,45 @@ def _findings(settings: Settings) -> Iterator[Finding]:
 def _outcome(name: str, check: Callable[[Settings], str], settings: Settings) -> Finding:
     try:
         return Finding(name, None, check(settings))
-    except (NodeError, InferenceError, OSError) as error:
+    except (NodeError, InferenceError) as error:
         return Finding(name, str(error), "")
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return Finding(name, f"{where}{error.strerror or error}", "")
 
 
 def _disk(settings: Settings) -> str:
-    from dicom_node.app import GIB, open_spool
-    from dicom_node.errors import RefusedToStart
+    """Write what a C-STORE writes, and take it away: a folder that is not writable or slow shows here."""
+    import shutil
+    import tempfile
 
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    free = open_spool(settings).free_bytes() / GIB
-    if free < settings.retention.min_free_gib:
-        raise RefusedToStart(
-            f"{free:.1f} GiB are free in {settings.data_dir}, retention.min_free_gib asks for "
-            f"{settings.retention.min_free_gib:g}: free some, or nothing is received"
-        )
-    # what every C-STORE waits for: a network drive or a worn card shows here
-    started, probe = time.perf_counter(), settings.data_dir / ".doctor"
+    from dicom_node.errors import RefusedToStart
     from dicom_node.spool.durable import sync_folder, write_file
 
-    probe.unlink(missing_ok=True)
-    write_file(probe, [bytes(131072)])
-    sync_folder(settings.data_dir)
-    probe.unlink()
-    return f"{free:.0f} GiB free; one image is durable in {1000 * (time.perf_counter() - started):.1f} ms"
+    # the node makes the folder when it starts; looking makes none
+    folder = next(each for each in (settings.data_dir, *settings.data_dir.parents) if each.exists())
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".doctor-") as made:
+            started = time.perf_counter()
+            write_file(Path(made) / "image", [bytes(_IMAGE_BYTES)])
+            sync_folder(Path(made))
+            milliseconds = 1000 * (time.perf_counter() - started)
+    except OSError as error:
+        raise RefusedToStart(f"data_dir: {folder} cannot be written: {error.strerror}") from error
+    free, wanted = shutil.disk_usage(folder).free / _GIB, settings.retention.min_free_gib
+    if free < wanted:
+        raise RefusedToStart(
+            f"{free:.1f} GiB are free in {folder}, retention.min_free_gib asks for {wanted:g}: free some, or nothing "
+            "is received"
+        )
+    return f"{free:.0f} GiB free; one image is durable in {milliseconds:.1f} ms"
 
 
 def _ledger(settings: Settings) -> str:
-    from dicom_node.app import open_ledger
-
-    counts = open_ledger(settings).counts()
+    if not has_ledger(settings):
+        return "there is none yet: the node makes it when it first starts"
+    with ledger_of(settings) as ledger:
+        counts = ledger.counts()
     return f"{sum(n for (noun, _), n in counts.items() if noun == 'series')} series"
 
 
@@ -107,22 +125,32 @@ def _models(settings: Settings) -> str:
     from inference.registry import Registry, verify
 
     registry = Registry(model_folders(settings))
-    if registry.refused:
-        raise BundleRefused("; ".join(registry.refused.values()))
-    if not registry.names():
-        raise BundleRefused("there are none: see infer.models")
+    problems = [*absent_folders(settings), *registry.refused.values()]
     for name in registry.names():
-        verify(registry.get(name), device=settings.infer.device)
+        try:
+            verify(registry.get(name), device=settings.infer.device)
+        except InferenceError as error:
+            problems.append(str(error))
+    if not registry.names():
+        problems.append("there are none: name folders of bundles in infer.models")
+    if problems:
+        raise BundleRefused("; ".join(problems))
     return f"{', '.join(registry.names())} give what they should"
 
 
 def _rules(settings: Settings) -> str:
+    return f"{len(_loaded(settings).rules)} rules in {settings.rules}"
+
+
+def _loaded(settings: Settings) -> RulesFile:
     from dicom_node.app import catalogue, model_folders
+    from dicom_node.errors import RefusedToStart
     from dicom_node.route.loader import load_rules
     from inference.registry import Registry
 
-    rules = load_rules(settings.rules, catalogue(Registry(model_folders(settings))))
-    return f"{len(rules.rules)} rules in {settings.rules}"
+    if not settings.rules.exists():
+        raise RefusedToStart(f"{settings.rules} is not there: write it, or name another in the setting 'rules'")
+    return load_rules(settings.rules, catalogue(Registry(model_folders(settings))))
 
 
 def _clock(_settings: Settings) -> str:
@@ -135,29 +163,36 @@ def _clock(_settings: Settings) -> str:
 
 
 def _listen(settings: Settings) -> str:
+    return _port(settings, "listen", settings.listen.host, settings.listen.port)
+
+
+def _console(settings: Settings) -> str:
+    return _port(settings, "console", settings.console.host, settings.console.port)
+
+
+def _port(settings: Settings, key: str, host: str, port: int) -> str:
     import socket
 
     from dicom_node.errors import RefusedToStart
+    from dicom_node.spool.identity import is_claimed
 
-    where = (settings.listen.host, settings.listen.port)
     try:
-        socket.create_server(where).close()
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:
+        if error.errno == errno.EADDRINUSE and is_claimed(settings.data_dir, "receiver"):
+            return f"{host}:{port} is taken, and a node runs on {settings.data_dir}"
         raise RefusedToStart(
-            f"{where[0]}:{where[1]} cannot be taken ({error.strerror}): a running node holds it, or set listen.port"
+            f"{host}:{port} cannot be taken ({error.strerror}): stop what holds it, or set {key}.port or {key}.host"
         ) from error
-    return f"{where[0]}:{where[1]} is free"
+    return f"{host}:{port} is free"
 
 
 def _destinations(settings: Settings) -> Iterator[Finding]:
-    from dicom_node.app import catalogue, model_folders
     from dicom_node.deliver.registry import destination
     from dicom_node.errors import RefusedToStart
-    from dicom_node.route.loader import load_rules
-    from inference.registry import Registry
 
     try:
-        rules = load_rules(settings.rules, catalogue(Registry(model_folders(settings))))
+        rules = _loaded(settings)
     except RefusedToStart:
         return  # said above
 
@@ -170,3 +205,14 @@ def _destinations(settings: Settings) -> Iterator[Finding]:
 
     for name, where in rules.destinations.items():
         yield _outcome(f"destination {name}", answers(where.model_dump()), settings)
+
+
+_CHECKS: dict[str, Callable[[Settings], str]] = {
+    "disk": _disk,
+    "ledger": _ledger,
+    "models": _models,
+    "rules": _rules,
+    "clock": _clock,
+    "listen": _listen,
+    "console": _console,
+}

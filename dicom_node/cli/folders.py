@@ -25,7 +25,7 @@ class SeriesOnDisk:
     Attributes
     ----------
     stacks
-        Empty when it holds no images.
+        Empty when none of its images can be read.
     refused
         Why no model may see any of it; None when nothing is known against the whole.
     """
@@ -74,7 +74,7 @@ def series_in(path: Path) -> FolderContent:
         reason = _sort_in(file, found)
         if reason is not None:
             left_out[reason] += 1
-    series = tuple(_series(uid, each) for uid, each in sorted(found.items()) if each.frames)
+    series = tuple(_series(uid, each) for uid, each in sorted(found.items()))
     if not series:
         raise NotFound(f"{path}: no DICOM images here: {'; '.join(left_out) or 'the folder is empty'}")
     return FolderContent(series, left_out)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dicom_node.cli.options import Config, Json, settings_of, show_fields, show_json, show_table
+from dicom_node.cli.options import Config, Json, example, ledger_of, settings_of, show_fields, show_json, show_table
 
 if TYPE_CHECKING:
     from dicom_node.domain.job import Job
@@ -16,13 +16,11 @@ app = typer.Typer(help="The work that the rules asked for.", no_args_is_help=Tru
 JobId = Annotated[str, typer.Argument(help="As `jobs list` shows it.")]
 
 
-@app.command("list")
+@app.command("list", epilog=example("dicom-node jobs list", "dicom-node jobs list --json --config /etc/node.yaml"))
 def list_jobs(config: Config = None, json: Json = False) -> None:
     """List all jobs with their state and, where they were held or failed, why."""
-    settings = settings_of(config)
-    from dicom_node.app import open_ledger
-
-    rows = [_row(job) for job in open_ledger(settings).jobs()]
+    with ledger_of(settings_of(config)) as ledger:
+        rows = [_row(job) for job in ledger.jobs()]
     if json:
         show_json(rows)
         return
@@ -30,41 +28,45 @@ def list_jobs(config: Config = None, json: Json = False) -> None:
     show_table(columns, [[row[name] for name in columns] for row in rows], empty="No jobs: no series was routed yet.")
 
 
-@app.command("show")
+@app.command("show", epilog=example("dicom-node jobs show 3f2a9c01b7de"))
 def show_job(job_id: JobId, config: Config = None, json: Json = False) -> None:
     """Show one job: what ran on what, when, the rule as it was then, and how its deliveries stand."""
     settings = settings_of(config)
-    from dicom_node.app import open_ledger, open_results
+    with ledger_of(settings) as ledger:
+        job, deliveries = ledger.job(job_id), ledger.deliveries(job_id)
+    from dicom_node.app import open_results
 
-    ledger = open_ledger(settings)
-    job = ledger.job(job_id)
-    deliveries = [
-        {"destination": each.destination, "state": each.state, "attempts": each.attempts,
-         "next_attempt": each.next_attempt.isoformat(), "reason": each.reason}
-        for each in ledger.deliveries(job_id)
-    ]  # fmt: skip
     details = {
         "stack": job.stack, "revision": job.revision, "target": job.target, "model_digest": job.model_digest,
         "derived_series_number": job.derived_series_number, "files": str(open_results(settings).folder(job.id)),
     }  # fmt: skip
-    if json:
-        show_json({**_row(job), **details, "deliveries": deliveries, "snapshot": job.snapshot})
-        return
-    show_fields({**_row(job), **details, "times": ", ".join(f"{k} {v}" for k, v in _row(job)["times"].items())})
-    typer.echo("")
     columns = ("destination", "state", "attempts", "next_attempt", "reason")
-    show_table(columns, [list(each.values()) for each in deliveries], empty="No destinations.")
+    if json:
+        rows = [{**{name: getattr(each, name) for name in columns}, "next_attempt": each.next_attempt.isoformat()}
+                for each in deliveries]  # fmt: skip
+        show_json({**_row(job), **details, "deliveries": rows, "snapshot": job.snapshot})
+        return
+    fields = {**_row(job), **details}
+    del fields["times"]
+    show_fields({**fields, **job.times})
+    typer.echo("")
+    show_table(columns, [[getattr(each, name) for name in columns] for each in deliveries], empty="No destinations.")
 
 
-@app.command("retry")
+@app.command("retry", epilog=example("dicom-node jobs retry 3f2a9c01b7de"))
 def retry_job(job_id: JobId, config: Config = None) -> None:
     """Queue a HELD or FAILED job again, with its rule as it was and the same derived UIDs."""
     settings = settings_of(config)
-    from dicom_node.app import open_ledger
     from dicom_node.domain.clock import SystemClock
     from dicom_node.domain.job import JobEvent
+    from dicom_node.errors import IllegalTransition, NodeError
 
-    job = open_ledger(settings).change_job(job_id, JobEvent.RETRIED, SystemClock().now(), attempts=0, reason=None)
+    with ledger_of(settings) as ledger:
+        try:
+            job = ledger.change_job(job_id, JobEvent.RETRIED, SystemClock().now(), attempts=0, reason=None)
+        except IllegalTransition:
+            state = ledger.job(job_id).state
+            raise NodeError(f"job {job_id} is {state}: only one that is HELD or FAILED can be tried again") from None
     typer.echo(f"job {job.id} is {job.state}: a running node takes it next")
 
 

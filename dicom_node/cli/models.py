@@ -6,21 +6,17 @@ from typing import Annotated
 
 import typer
 
-from dicom_node.cli.options import Config, Json, settings_of, show_json, show_table
+from dicom_node.cli.options import Config, Json, example, registry_of, settings_of, show_json, show_table
 
 app = typer.Typer(help="Which models there are, and what they take.", no_args_is_help=True)
 
 ModelName = Annotated[str, typer.Argument(help="As `models list` shows it.")]
 
 
-@app.command("list")
+@app.command("list", epilog=example("dicom-node models list"))
 def list_models(config: Config = None, json: Json = False) -> None:
     """List the models that rules may name, and bundles that cannot be used with the reason."""
-    settings = settings_of(config)
-    from dicom_node.app import model_folders
-    from inference.registry import Registry
-
-    registry = Registry(model_folders(settings))
+    registry = registry_of(settings_of(config))
     rows = [
         {"name": name, "version": manifest.version, "task": manifest.task, "targets": list(manifest.targets),
          "digest": registry.get(name).digest}
@@ -36,14 +32,10 @@ def list_models(config: Config = None, json: Json = False) -> None:
         typer.echo(f"cannot be used: {reason}", err=True)
 
 
-@app.command("show")
+@app.command("show", epilog=example("dicom-node models show harmonize-nyul"))
 def show_model(name: ModelName, config: Config = None, json: Json = False) -> None:
     """Show one model: intended use, what it takes and gives, targets, limits of its output gate."""
-    settings = settings_of(config)
-    from dicom_node.app import model_folders
-    from inference.registry import Registry
-
-    bundle = Registry(model_folders(settings)).get(name)
+    bundle = registry_of(settings_of(config)).get(name)
     document = {**bundle.manifest.model_dump(mode="json"), "digest": bundle.digest, "folder": str(bundle.folder)}
     if json:
         show_json(document)
@@ -53,20 +45,32 @@ def show_model(name: ModelName, config: Config = None, json: Json = False) -> No
     from ruamel.yaml import YAML
 
     text = io.StringIO()
-    YAML(typ="safe", pure=True).dump(document, text)
+    YAML(pure=True).dump(document, text)  # not the safe one, which sorts the keys: what it is for comes first
     typer.echo(text.getvalue(), nl=False)
 
 
-@app.command("verify")
+@app.command("verify", epilog=example("dicom-node models verify", "dicom-node models verify harmonize-nyul"))
 def verify_models(
     name: Annotated[str | None, typer.Argument(help="One model; without it all.")] = None, config: Config = None
 ) -> None:
-    """Run each model on the reference pair of its bundle and compare."""
-    settings = settings_of(config)
-    from dicom_node.app import model_folders
-    from inference.registry import Registry, verify
+    """Run each model on the reference pair of its bundle and compare.
 
-    registry = Registry(model_folders(settings))
+    Exit status 1 when any of them, or any bundle that cannot be used, is not as it should be.
+    """
+    settings = settings_of(config)
+    from inference.errors import InferenceError
+    from inference.registry import verify
+
+    registry = registry_of(settings)
+    failures = [] if name else list(registry.refused.values())
     for each in (name,) if name else registry.names():
-        difference = verify(registry.get(each), device=settings.infer.device)
-        typer.echo(f"{each}: differs from its reference by {difference:.2g} of its range: as it should be")
+        try:
+            difference = verify(registry.get(each), device=settings.infer.device)
+        except InferenceError as error:
+            failures.append(str(error))
+        else:
+            typer.echo(f"{each}: differs from its reference by {difference:.2g} of its range: as it should be")
+    for failure in failures:
+        typer.echo(f"dicom-node: {failure}", err=True)
+    if failures:
+        raise typer.Exit(1)

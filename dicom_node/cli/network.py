@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dicom_node.cli.options import Config, settings_of
+from dicom_node.cli.options import Config, example, settings_of
 
 if TYPE_CHECKING:
     from dicom_node.deliver.settings import DicomDestinationSettings
+
+ECHO_EXAMPLE = example("dicom-node echo ORTHANC@127.0.0.1:4242")
+SEND_EXAMPLE = example("dicom-node send STUDY_FOLDER --to ORTHANC@127.0.0.1:4242")
 
 Address = Annotated[str, typer.Argument(metavar="AE@HOST:PORT", help="For instance ORTHANC@127.0.0.1:4242.")]
 
@@ -32,11 +35,9 @@ def send(
     """Send DICOM files as they are (C-STORE)."""
     settings = settings_of(config)
     from dicom_node.deliver.dicom import DicomDestination
-    from dicom_node.errors import DeliveryRefused, NotFound
+    from dicom_node.errors import DeliveryRefused
 
     files = [file for path in paths for file in _files(path)]
-    if not files:
-        raise NotFound("there are no DICOM files there")
     report = DicomDestination(_address(to), settings.ae_title).send(files)
     typer.echo(f"{report.accepted} of {len(files)} instances were accepted")
     for warning in report.warnings:
@@ -58,6 +59,11 @@ def _address(text: str) -> DicomDestinationSettings:
 def _files(path: Path) -> list[Path]:
     from pydicom.misc import is_dicom
 
+    from dicom_node.errors import NotFound
+
     if path.is_file():
         return [path]
-    return sorted(each for each in path.rglob("*") if each.is_file() and is_dicom(each))
+    found = sorted(each for each in path.rglob("*") if each.is_file() and is_dicom(each))
+    if not found:
+        raise NotFound(f"{path}: {'no DICOM files here' if path.is_dir() else 'there is no such file or folder'}")
+    return found

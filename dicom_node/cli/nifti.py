@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import nibabel
@@ -9,6 +10,9 @@ import numpy as np
 
 from dicom_node.errors import NotFound, SeriesRefused
 from inference.volume import Volume
+
+_UNREADABLE = (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError, ValueError, EOFError,
+               zlib.error)  # fmt: skip
 
 # NIfTI is RAS with the fastest axis first, ours is LPS with the slowest first
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -23,19 +27,17 @@ def read_nifti(path: Path, *, unit: str) -> Volume:
     NotFound
         When there is no such file.
     SeriesRefused
-        When it is not NIfTI, has no three axes, or does not say where it lies.
+        When it is not NIfTI, is not grey, has no three axes, or does not say where it lies.
     """
     if not path.is_file():
         raise NotFound(f"{path}: there is no such file")
     try:
         image = _load(path)
+        _check_header(image, path)
         voxels = np.asarray(image.dataobj, dtype=np.float32)
-    except (nibabel.filebasedimages.ImageFileError, OSError, ValueError, EOFError) as error:
+    except (*_UNREADABLE, OSError) as error:
         raise SeriesRefused(f"{path}: is not a NIfTI file that can be read") from error
-    while voxels.ndim > 3 and voxels.shape[-1] == 1:
-        voxels = voxels[..., 0]
-    if voxels.ndim != 3:
-        raise SeriesRefused(f"{path}: has {voxels.ndim} axes; a volume has 3: split it first")
+    voxels = voxels.reshape(voxels.shape[:3])
     return Volume(np.ascontiguousarray(voxels.T), _FLIP @ image.affine @ _REVERSE, unit)
 
 
@@ -45,8 +47,23 @@ def write_nifti(path: Path, volume: Volume, *, like: Path) -> None:
     header = source.header.copy()
     header.set_data_dtype(np.float32)
     header.set_slope_inter(1, 0)
+    header["cal_min"] = header["cal_max"] = 0  # the window of the source is not that of the result
     path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(volume.voxels.T, source.affine, header), path)
+    voxels = volume.voxels.T.reshape(source.shape)  # with the axes of length 1 that it came with
+    nibabel.save(type(source)(voxels, source.affine, header), path)
+
+
+def _check_header(image: nibabel.Nifti1Image, path: Path) -> None:
+    """Refuse what is no volume in space, before its voxels are read."""
+    axes = len(image.shape)
+    if image.get_data_dtype().kind not in "iuf":
+        raise SeriesRefused(f"{path}: its voxels are colours or complex numbers; a model takes grey values")
+    if axes < 3 or any(length != 1 for length in image.shape[3:]):
+        raise SeriesRefused(f"{path}: has {axes} axes; a volume has 3: save one volume of it as a file of its own")
+    if not any(image.header[code] for code in ("qform_code", "sform_code")):
+        raise SeriesRefused(f"{path}: does not say where it lies (qform_code and sform_code are 0): set one of them")
+    if not np.isfinite(image.affine).all():
+        raise SeriesRefused(f"{path}: its affine holds values that are not numbers")
 
 
 def _load(path: Path) -> nibabel.Nifti1Image:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,12 +14,24 @@ import typer
 
 if TYPE_CHECKING:
     from dicom_node.settings import Settings
+    from dicom_node.spool.ledger import Ledger
+    from inference.registry import Registry
 
 Config = Annotated[
     Path | None,
     typer.Option("--config", help="The node's settings. Without it: ./node.yaml, and DICOM_NODE__… variables."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")]
+
+
+PIPE_WIDTH = 1_000_000
+"""Columns of a table that goes into a pipe or file: a row stays on its line."""
+
+
+def example(*commands: str) -> str:
+    """Return the end of a command's help: how it is used."""
+    # \b keeps the lines as they are
+    return "\b\n" + "\n".join(f"{'Example:' if n == 0 else '':8} {command}" for n, command in enumerate(commands))
 
 
 def settings_of(config: Path | None) -> Settings:
@@ -28,9 +43,76 @@ def settings_of(config: Path | None) -> Settings:
     return load_settings(config)
 
 
+@contextmanager
+def ledger_of(settings: Settings) -> Iterator[Ledger]:
+    """Open the ledger of a node that runs or has run; looking makes none.
+
+    Raises
+    ------
+    NotFound
+        When no node has run on this data folder.
+    RefusedToStart
+        When the ledger cannot be opened.
+    """
+    from dicom_node.errors import NotFound
+
+    if not has_ledger(settings):
+        raise NotFound(
+            f"no node has run here: there is no ledger in {settings.data_dir}; name the settings of one with --config, "
+            "or start one with `dicom-node serve`"
+        )
+    from dicom_node.app import open_ledger
+
+    ledger = open_ledger(settings)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def has_ledger(settings: Settings) -> bool:
+    """Tell whether there is a ledger to look into; one on a database server is taken to be there."""
+    return settings.database_url is not None or (settings.data_dir / "ledger.sqlite").is_file()
+
+
+def registry_of(settings: Settings) -> Registry:
+    """Return the models; a folder of the settings that is not there is told on standard error."""
+    from dicom_node.app import model_folders
+    from inference.registry import Registry
+
+    for problem in absent_folders(settings):
+        typer.echo(problem, err=True)
+    return Registry(model_folders(settings))
+
+
+def absent_folders(settings: Settings) -> list[str]:
+    """Say which folders of models are not there: a registry takes them for empty."""
+    return [f"infer.models: {each}: there is no such folder" for each in settings.infer.models if not each.is_dir()]
+
+
 def show_json(document: Any) -> None:
-    """Print one JSON document."""
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+    """Print one JSON document, in ASCII: no terminal obeys it, no locale fails on it."""
+    typer.echo(json.dumps(_plain(document), indent=2, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """Return JSON types: a number that is none (a header may hold NaN) and anything else become text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return str(value)
+
+
+def shown(value: Any) -> str:
+    """Return a value for people, on one line; what a header holds must not steer the terminal."""
+    from dicom_node.log import printable
+
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+    return "" if value is None else printable(str(value))
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) -> None:
@@ -52,17 +134,16 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: 
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    # in a pipe there is no width to keep to: a row stays on its line
+        table.add_row(*(Text(shown(cell)) for cell in row))
     console = Console()
-    (console if console.is_terminal else Console(width=400)).print(table)
+    (console if console.is_terminal else Console(width=PIPE_WIDTH)).print(table)
 
 
 def show_fields(fields: Mapping[str, Any]) -> None:
     """Print names and values, one a line."""
     width = max(map(len, fields))
     for name, value in fields.items():
-        typer.echo(f"{name:<{width}}  {'' if value is None else value}")
+        typer.echo(f"{name:<{width}}  {shown(value)}".rstrip())
 
 
 def show_left_out(left_out: Mapping[str, int]) -> None:

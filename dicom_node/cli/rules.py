@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dicom_node.cli.options import Config, Json, settings_of, show_json, show_left_out
+from dicom_node.cli.options import Config, Json, example, registry_of, settings_of, show_json, show_left_out, shown
 
 if TYPE_CHECKING:
     from dicom_node.cli.folders import SeriesOnDisk
@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Check the routing rules, and ask what they would do with a series.", no_args_is_help=True)
 
 
-@app.command("check")
+@app.command("check", epilog=example("dicom-node rules check routing_rules.yaml"))
 def check_rules(
-    file: Annotated[Path, typer.Argument(help="The rules file.")] = Path("routing_rules.yaml"), config: Config = None
+    file: Annotated[Path | None, typer.Argument(help="The rules file; without it the node's.")] = None,
+    config: Config = None,
 ) -> None:
     """Say everything that is wrong with a rules file: file, line, key. Exit status 1 when there is anything."""
     settings = settings_of(config)
-    from dicom_node.app import catalogue, model_folders
+    from dicom_node.app import catalogue
     from dicom_node.route.loader import check
-    from inference.registry import Registry
 
-    problems = check(file, catalogue(Registry(model_folders(settings))))
+    file = file or settings.rules
+    problems = check(file, catalogue(registry_of(settings)))
     for problem in problems:
         typer.echo(problem, err=True)
     if problems:
@@ -34,7 +35,12 @@ def check_rules(
     typer.echo(f"{file}: all is well")
 
 
-@app.command("explain")
+@app.command(
+    "explain",
+    epilog=example(
+        "dicom-node rules explain STUDY_FOLDER", "dicom-node rules explain image.dcm --rules new_rules.yaml --json"
+    ),
+)
 def explain_rules(
     path: Annotated[Path, typer.Argument(help="A DICOM file, or a folder of them.")],
     rules: Annotated[Path | None, typer.Option(help="The rules file; without it the node's.")] = None,
@@ -43,12 +49,11 @@ def explain_rules(
 ) -> None:
     """Say for each series which rules match, and which clause the others fail and with what value."""
     settings = settings_of(config)
-    from dicom_node.app import catalogue, model_folders
+    from dicom_node.app import catalogue
     from dicom_node.cli.folders import series_in
     from dicom_node.route.loader import load_rules
-    from inference.registry import Registry
 
-    loaded = load_rules(rules or settings.rules, catalogue(Registry(model_folders(settings))))
+    loaded = load_rules(rules or settings.rules, catalogue(registry_of(settings)))
     content = series_in(path)
     show_left_out(content.left_out)
     rows = [row for found in content.series for row in _explained(found, loaded)]
@@ -87,10 +92,10 @@ def _explained(found: SeriesOnDisk, rules: RulesFile) -> list[dict[str, Any]]:
 
 def _show(row: dict[str, Any]) -> None:
     described = row["facts"].get("SeriesDescription", "")
-    typer.echo(f"{row['series_uid']}  {row['stack']}  {described}".rstrip())
+    typer.echo("  ".join(shown(part) for part in (row["series_uid"], row["stack"], described) if part))
     if row["refused"]:
         typer.echo(f"  no model may see it: {row['refused']}")
     for rule in row["rules"]:
         typer.echo(f"  {'matches' if rule['matched'] else 'does not match'}: {rule['name']}")
         for failed in rule["failed"]:
-            typer.echo(f"      {failed['clause']}; it is {failed['value']}")
+            typer.echo(f"      {failed['clause']}; it is {shown(failed['value'])}")

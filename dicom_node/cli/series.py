@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dicom_node.cli.options import Config, Json, settings_of, show_fields, show_json, show_table
+from dicom_node.cli.options import (
+    Config,
+    Json,
+    example,
+    ledger_of,
+    settings_of,
+    show_fields,
+    show_json,
+    show_table,
+    shown,
+)
 
 if TYPE_CHECKING:
     from dicom_node.domain.series import Series
@@ -18,20 +28,18 @@ app = typer.Typer(help="What was received, and what became of it.", no_args_is_h
 _LISTED = ("series_uid", "state", "reason", "instances", "revision")
 
 
-@app.command("list")
+@app.command("list", epilog=example("dicom-node series list", "dicom-node series list --json | jq '.[] | .reason'"))
 def list_series(config: Config = None, json: Json = False) -> None:
     """List all received series with their state and, where they were ignored or held, why."""
-    settings = settings_of(config)
-    from dicom_node.app import open_ledger
-
-    rows = [_row(series) for series in open_ledger(settings).series()]
+    with ledger_of(settings_of(config)) as ledger:
+        rows = [_row(series) for series in ledger.series()]
     if json:
         show_json(rows)
         return
     show_table(_LISTED, [list(row.values()) for row in rows], empty="Nothing was received yet: point a scanner here.")
 
 
-@app.command("show")
+@app.command("show", epilog=example("dicom-node series show 1.2.840.113619.2.5.1"))
 def show_series(
     uid: Annotated[str, typer.Argument(help="SeriesInstanceUID, as `series list` shows it.")],
     config: Config = None,
@@ -39,18 +47,18 @@ def show_series(
 ) -> None:
     """Show one series: its state and why, its evidence, its jobs, and instances that came again changed."""
     settings = settings_of(config)
-    from dicom_node.app import open_ledger, open_spool
+    with ledger_of(settings) as ledger:
+        series, of_series = ledger.find_series(uid), ledger.jobs(uid)
+    from dicom_node.app import open_spool
     from dicom_node.errors import NotFound
 
-    ledger = open_ledger(settings)
-    series = ledger.find_series(uid)
     if series is None:
-        raise NotFound(f"no series {uid}: `dicom-node series list` shows them")
+        raise NotFound(f"no series {shown(uid)}: `dicom-node series list` shows them")
     conflicts = [
         {"sop_instance_uid": each.sop_instance_uid, "received": each.received.isoformat()}
         for each in open_spool(settings).conflicts(series.folder)
     ]
-    jobs = [{"id": job.id, "rule": job.rule, "state": job.state, "reason": job.reason} for job in ledger.jobs(uid)]
+    jobs = [{"id": job.id, "rule": job.rule, "state": job.state, "reason": job.reason} for job in of_series]
     if json:
         show_json({**_row(series), "conflicts": conflicts, "evidence": series.evidence, "jobs": jobs})
         return

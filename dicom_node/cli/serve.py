@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
-from dicom_node.cli.options import Config, settings_of
+from dicom_node.cli.options import Config, example, settings_of
 
+EXAMPLE = example("dicom-node serve --config /etc/dicom-node/node.yaml", "dicom-node serve --role receiver")
 END_WITHIN_S = 9.5
 WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

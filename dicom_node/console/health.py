@@ -7,7 +7,14 @@ from typing import Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from dicom_node.domain.delivery import DeliveryState
+from dicom_node.domain.job import JobState
+from dicom_node.domain.series import SeriesState
+
 Problem = Callable[[], str | None]
+
+STATES = {"series": SeriesState, "jobs": JobState, "deliveries": DeliveryState}
+"""All that are counted: one that nothing is in stands at zero, so that an alarm on it has something to look at."""
 
 
 class Counts(Protocol):
@@ -19,10 +26,13 @@ class Counts(Protocol):
 
 
 def problems(checks: Mapping[str, Problem]) -> list[str]:
-    """Run the checks and return what they found, each with its name."""
+    """Run the checks and return what they found, each with its name; what a check cannot reach is a problem too."""
     found = []
     for name, check in checks.items():
-        problem = check()
+        try:
+            problem = check()
+        except OSError as error:
+            problem = error.strerror or type(error).__name__
         if problem is not None:
             found.append(f"{name}: {problem}")
     return found
@@ -48,13 +58,12 @@ def metrics(
     ready
         As `/readyz` says.
     """
-    families: dict[str, GaugeMetricFamily] = {}
-    for (noun, state), count in ledger.counts().items():
-        family = families.setdefault(
-            noun, GaugeMetricFamily(f"dicom_node_{noun}", f"How many {noun} are in each state", labels=["state"])
-        )
-        family.add_metric([state], count)
-    yield from families.values()
+    counts = ledger.counts()
+    for noun, states in STATES.items():
+        family = GaugeMetricFamily(f"dicom_node_{noun}", f"How many {noun} are in each state", labels=["state"])
+        for state in states:
+            family.add_metric([state.value], counts.get((noun, state.value), 0))
+        yield family
     for name, value in received().items():
         counter = CounterMetricFamily(f"dicom_node_{name}", f"Since the start: {name.replace('_', ' ')}")
         counter.add_metric([], value)

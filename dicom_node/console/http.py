@@ -6,11 +6,16 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
+import structlog
 import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
+
+from dicom_node.log import culprit
+
+log = structlog.get_logger()
 
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -28,6 +33,12 @@ def console(problems: Callable[[], Sequence[str]], metrics: Callable[[], Iterabl
     app = FastAPI(title="dicom-node", docs_url=None, redoc_url=None, openapi_url=None)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collected(metrics))
+
+    @app.exception_handler(Exception)
+    def broken(request: Request, error: Exception) -> Response:
+        """Answer that something broke; what it was stands in the log, without its message."""
+        log.error("http_failed", where=request.url.path, error=culprit(error))
+        return Response("the node failed to answer: see its log\n", status_code=500, media_type="text/plain")
 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
@@ -82,7 +93,8 @@ class HttpServer:
     def stop(self) -> None:
         """Stop answering."""
         self._server.should_exit = True
-        self._thread.join(timeout=5)
+        if self._thread.ident is not None:  # one that never began cannot be waited for
+            self._thread.join(timeout=5)
         self._socket.close()
 
 
