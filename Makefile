@@ -12,7 +12,7 @@ RULES ?=
 KEEP ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs clean
+.PHONY: help install demo test lint bench docs clean
 
 help:  ## show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -21,14 +21,16 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed: make PYTHON=python3.11 …'; exit 1; }
 	@echo 'Making $(VENV) with everything that the node needs (once; a few minutes, most of it PyTorch) …'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -c constraints.txt -e '.[$(EXTRAS)]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on -c constraints.txt -e '.$(if $(EXTRAS),[$(EXTRAS)])'
 	@touch $@
+
+install: $(STAMP)  ## only make .venv; EXTRAS= leaves the tools of development out
 
 demo: $(STAMP)  ## scanner -> node -> PACS; INPUT=folder: your own DICOM; PACS=orthanc; KEEP=1: leave it running
 	@$(BIN)/python -m dicom_node.demo --pacs $(PACS) $(if $(INPUT),--input '$(INPUT)') $(if $(RULES),--rules '$(RULES)') $(if $(KEEP),--keep)
 
 test: $(STAMP) lint  ## lint, types, layers and tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .
