@@ -1,0 +1,131 @@
+"""Writes what comes from the code in node-yaml.md and command-line.md: ``python docs/reference/generate.py``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from dicom_node.cli import app
+from dicom_node.settings import DELIMITER, PREFIX, Settings
+
+FOLDER = Path(__file__).parent
+WIDTH = 100
+"""Columns of the help texts."""
+
+MEANINGS = {
+    "ae_title": "The node's own AE title. It answers to no other, and calls itself so where a destination names none.",
+    "listen.host": "Address to listen on: that of one network card, or `0.0.0.0` for all of them.",
+    "listen.port": "Port to listen on; `0` takes a free one. Those below 1024, 104 among them, need a privilege.",
+    "listen.processes": "How many processes receive. One, in this version.",
+    "listen.tls": "Not there yet.",
+    "calling_ae": "Who may send: `any`, or a list of `ae_title` and, if wanted, `hosts` (names, addresses, networks).",
+    "data_dir": "Where spool, ledger and derived series lie. On a disk that keeps what it was told to sync.",
+    "database_url": "The ledger, as an SQLAlchemy URL. Empty: SQLite in `data_dir`; nothing else was tested.",
+    "rules": "The rules file. It is read again when it changes.",
+    "completeness.settle_s": "How long nothing may have come before geometry or a count is believed.",
+    "completeness.silence_s": "How long nothing may have come before a series is taken as it is.",
+    "completeness.late": "What an instance does that comes after its series was complete.",
+    "infer.executor": "Where models run: on this machine.",
+    "infer.device": "`auto` (the first graphics card if there is one), `cpu`, or `cuda:0` and so on.",
+    "infer.timeout_s": "A model that takes longer is killed.",
+    "infer.attempts": "How often a job is tried whose model breaks or takes too long, before it is FAILED.",
+    "infer.models": "Folders with bundles of your own, beside those that come with the node.",
+    "deliver.retry_first_s": "How long to wait after a destination could not take a series; twice as long each time.",
+    "deliver.retry_max_s": "The longest such wait. There is no last attempt.",
+    "derived.series_number_offset": "Added to the source's SeriesNumber; then the next that is free in the study.",
+    "console.host": "Address of `/healthz`, `/readyz` and `/metrics`.",
+    "console.port": "Port of these; `0` takes a free one.",
+    "retention.keep_days": "How long the images of a finished series stay here. Its line in the ledger stays.",
+    "retention.min_free_gib": "With less free space nothing is received (status A700), and `/readyz` says so.",
+    "log.format": "One JSON object a line, or text for people; on standard error.",
+    "log.level": "The least that is logged.",
+}
+"""Key -> what it is; every key of the settings has one, or nothing is written."""
+
+
+def settings_table() -> str:
+    """Return all keys of node.yaml as a Markdown table."""
+    schema = Settings.model_json_schema()
+    rows = ["| Key, environment variable | Takes | Default | What it is |", "| --- | --- | --- | --- |"]
+    keys = dict(_keys(schema, schema["properties"], ""))
+    for key in keys.keys() | MEANINGS.keys():
+        if key not in keys or key not in MEANINGS:
+            raise ValueError(f"MEANINGS and the settings do not agree on '{key}'")
+    for key, field in keys.items():
+        variable = PREFIX + key.upper().replace(".", DELIMITER)
+        rows.append(f"| `{key}`<br>`{variable}` | {_takes(field)} | `{_default(field)}` | {MEANINGS[key]} |")
+    return "\n".join(rows)
+
+
+def commands_help() -> str:
+    """Return the help of every command, each under a heading."""
+    return "\n\n".join(
+        f"## {name}\n\n```\n{help_text}\n```"
+        for name, help_text in _helps(typer.main.get_command(app), None, "dicom-node")
+    )
+
+
+PAGES: Mapping[str, tuple[str, Callable[[], str]]] = {
+    "node-yaml.md": ("settings", settings_table),
+    "command-line.md": ("commands", commands_help),
+}
+
+
+def page(name: str, text: str) -> str:
+    """Return a page with what stands between its markers made anew."""
+    marker, make = PAGES[name]
+    marked = re.compile(rf"(<!-- {marker}:begin -->\n).*?(<!-- {marker}:end -->)", re.DOTALL)
+    if not marked.search(text):
+        raise ValueError(f"{name} has no markers for {marker}")
+    made = make()
+    return marked.sub(lambda found: f"{found[1]}\n{made}\n\n{found[2]}", text)
+
+
+def _keys(schema: Mapping[str, Any], fields: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, field in fields.items():
+        if "$ref" in field:
+            part = schema["$defs"][field["$ref"].rpartition("/")[2]]
+            yield from _keys(schema, part["properties"], f"{prefix}{name}.")
+        else:
+            yield prefix + name, field
+
+
+def _takes(field: Mapping[str, Any]) -> str:
+    if "const" in field:
+        return f"`{field['const']}`"
+    if "enum" in field:
+        return " or ".join(f"`{each}`" for each in field["enum"])
+    if "anyOf" in field or "oneOf" in field:
+        return " or ".join(_takes(each) for each in (field.get("anyOf") or field["oneOf"]))
+    kinds = {"integer": "a whole number", "number": "a number", "array": "a list", "string": "text", "null": "nothing"}
+    kind = "a path" if field.get("format") == "path" else kinds[field["type"]]
+    return ", ".join([kind, *_bounds(field)])
+
+
+def _bounds(field: Mapping[str, Any]) -> Iterator[str]:
+    words = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most"}
+    return (f"{word} {field[bound]:g}" for bound, word in words.items() if bound in field)
+
+
+def _default(field: Mapping[str, Any]) -> str:
+    value = field["default"]
+    return "null" if value is None else str(value)
+
+
+def _helps(command: Any, parent: Any, name: str) -> Iterator[tuple[str, str]]:
+    context = command.context_class(command, parent, name, terminal_width=WIDTH, color=False)
+    if not hasattr(command, "commands"):
+        yield context.command_path, command.get_help(context).strip()
+    else:
+        for each, below in command.commands.items():
+            yield from _helps(below, context, each)
+
+
+if __name__ == "__main__":
+    for name in PAGES:
+        target = FOLDER / name
+        target.write_text(page(name, target.read_text(encoding="utf-8")), encoding="utf-8")
