@@ -181,8 +181,9 @@ def _port(settings: Settings, key: str, host: str, port: int) -> str:
     except OSError as error:
         if error.errno == errno.EADDRINUSE and is_claimed(settings.data_dir, "receiver"):
             return f"{host}:{port} is taken, and a node runs on {settings.data_dir}"
+        why = str(error.strerror).partition(" (while")[0]  # the address stands in front of it already
         raise RefusedToStart(
-            f"{host}:{port} cannot be taken ({error.strerror}): stop what holds it, or set {key}.port or {key}.host"
+            f"{host}:{port} cannot be taken ({why}): stop what holds it, or set {key}.port or {key}.host"
         ) from error
     return f"{host}:{port} is free"
 

@@ -37,8 +37,9 @@ def send(
     from dicom_node.deliver.dicom import DicomDestination
     from dicom_node.errors import DeliveryRefused
 
+    destination = DicomDestination(_address(to), settings.ae_title)
     files = [file for path in paths for file in _files(path)]
-    report = DicomDestination(_address(to), settings.ae_title).send(files)
+    report = destination.send(files)
     typer.echo(f"{report.accepted} of {len(files)} instances were accepted")
     for warning in report.warnings:
         typer.echo(f"warning: {warning}", err=True)

@@ -62,8 +62,8 @@ def _check_header(image: nibabel.Nifti1Image, path: Path) -> None:
         raise SeriesRefused(f"{path}: has {axes} axes; a volume has 3: save one volume of it as a file of its own")
     if not any(image.header[code] for code in ("qform_code", "sform_code")):
         raise SeriesRefused(f"{path}: does not say where it lies (qform_code and sform_code are 0): set one of them")
-    if not np.isfinite(image.affine).all():
-        raise SeriesRefused(f"{path}: its affine holds values that are not numbers")
+    if not np.isfinite(image.affine).all() or np.linalg.matrix_rank(image.affine) < 4:
+        raise SeriesRefused(f"{path}: its affine spans no space: set qform and sform anew")
 
 
 def _load(path: Path) -> nibabel.Nifti1Image:

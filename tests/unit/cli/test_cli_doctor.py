@@ -1,0 +1,144 @@
+"""``doctor``: every check fails where it should, says what to do, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import any_contrast_bundle
+import pytest
+
+from dicom_node import app
+from dicom_node.cli import doctor
+from dicom_node.spool.identity import claim
+
+NO_DESTINATIONS = "version: 1\ndestinations: {}\nrules: []\n"
+CHECKS = ["configuration", "disk", "ledger", "models", "rules", "clock", "listen", "console"]
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    """Return the folder of a node that never ran and that nothing is wrong with."""
+    (tmp_path / "rules.yaml").write_text(NO_DESTINATIONS)
+    (tmp_path / "node.yaml").write_text(
+        "rules: rules.yaml\nretention: {min_free_gib: 0}\nlisten: {port: 0}\nconsole: {port: 0}\n"
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """Return a port that something listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def examine(run: Any, node: Path) -> Any:
+    """Return what runs the doctor with changes of the settings: check -> what it says, of those that fail."""
+
+    def examine(**more: str) -> dict[str, str]:
+        with (node / "node.yaml").open("a") as file:
+            file.writelines(f"{key}: {value}\n" for key, value in more.items())
+        done = run("doctor", "--json")
+        rows = json.loads(done.out)
+        assert done.status == (0 if all(row["ok"] for row in rows) else 1)
+        return {row["check"]: row["detail"] for row in rows if not row["ok"]}
+
+    return examine
+
+
+def test_a_healthy_node_is_well_and_nothing_is_left_behind(run: Any, node: Path) -> None:
+    before = sorted(node.rglob("*"))
+    rows = run("doctor", "--json").json
+    assert [row["check"] for row in rows] == CHECKS
+    assert all(row["ok"] and row["detail"] for row in rows)
+    people = run("doctor")
+    assert people.status == 0
+    assert [line.split(":")[0] for line in people.out.splitlines()] == [f"ok    {check}" for check in CHECKS]
+    assert sorted(node.rglob("*")) == before
+
+
+def test_a_node_that_has_run_is_told_with_its_series(run: Any, worked: Path) -> None:
+    done = run("doctor", "--config", worked / "node.yaml")
+    assert "ok    ledger: 4 series\n" in done.out
+    assert "test-any-contrast give what they should" in done.out
+
+
+@pytest.mark.network
+def test_a_dead_destination_is_told_with_what_to_do(examine: Any, node: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        dead = closed.getsockname()[1]
+    destination = f"{{kind: dicom, host: 127.0.0.1, port: {dead}, ae_title: PACS}}"
+    (node / "rules.yaml").write_text(NO_DESTINATIONS.replace("{}", f"{{pacs: {destination}}}"))
+    found = examine()
+    assert found.keys() == {"destination pacs"}
+    assert found["destination pacs"].startswith(f"connection refused by 127.0.0.1:{dead}: is the PACS running")
+
+
+def test_too_little_space_is_told(examine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DICOM_NODE__RETENTION__MIN_FREE_GIB", "1000000000")
+    found = examine()
+    assert found.keys() == {"disk"}
+    assert "retention.min_free_gib asks for 1e+09: free some, or nothing is received" in found["disk"]
+
+
+def test_a_data_folder_that_cannot_be_written_is_told(examine: Any, node: Path) -> None:
+    (node / "file").touch()
+    found = examine(data_dir="file/var")
+    assert found["disk"] == f"data_dir: {node / 'file'} cannot be written: Not a directory"
+
+
+def test_a_damaged_ledger_is_told(examine: Any, node: Path) -> None:
+    (node / "var").mkdir()
+    (node / "var" / "ledger.sqlite").write_bytes(b"no database" * 1000)
+    assert examine().keys() == {"ledger"}
+
+
+def test_no_model_at_all_is_told(examine: Any, node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "SHIPPED", node / "none")
+    assert examine() == {"models": "there are none: name folders of bundles in infer.models"}
+
+
+def test_every_model_that_is_not_as_it_should_be_is_told(examine: Any, node: Path) -> None:
+    bundle = any_contrast_bundle.write(node / "models")
+    (bundle / "weights.safetensors").write_bytes(b"changed")
+    found = examine(infer="{models: [models, elsewhere]}")
+    assert found["models"].startswith(f"infer.models: {node / 'elsewhere'}: there is no such folder; ")
+    assert "weights.safetensors: changed: its SHA-256 is not the one in model.yaml" in found["models"]
+
+
+def test_rules_that_are_broken_or_not_there_are_told_with_what_to_do(examine: Any, node: Path) -> None:
+    (node / "rules.yaml").write_text(NO_DESTINATIONS.replace("1", "2"))
+    assert examine()["rules"].startswith(f"{node / 'rules.yaml'}:1: version: ")
+    (node / "rules.yaml").unlink()
+    assert examine()["rules"].endswith("rules.yaml is not there: write it, or name another in the setting 'rules'")
+
+
+def test_a_clock_that_was_never_set_is_told(examine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_EARLIEST", doctor._EARLIEST.replace(year=9999))
+    assert "set it, or derived series carry wrong dates" in examine()["clock"]
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("key", ["listen", "console"])
+def test_a_port_that_is_taken_is_told(examine: Any, monkeypatch: pytest.MonkeyPatch, taken: int, key: str) -> None:
+    monkeypatch.setenv(f"DICOM_NODE__{key.upper()}__PORT", str(taken))
+    found = examine()
+    assert found == {
+        key: f"127.0.0.1:{taken} cannot be taken (Address already in use): stop what holds it, or set {key}.port or "
+        f"{key}.host"
+    }
+
+
+@pytest.mark.network
+def test_a_port_that_the_running_node_holds_is_well(
+    examine: Any, node: Path, monkeypatch: pytest.MonkeyPatch, taken: int
+) -> None:
+    (node / "var").mkdir()
+    monkeypatch.setenv("DICOM_NODE__LISTEN__PORT", str(taken))
+    with claim(node / "var", "receiver"):
+        assert examine() == {}
