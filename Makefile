@@ -44,6 +44,7 @@ bench: $(STAMP)  ## what is measured, each as ratios within one run
 docs: $(STAMP)  ## write the tables in docs/ that come from the code
 	@$(BIN)/python -m dicom_node.route.reference docs/reference/routing-rules.md
 	@$(BIN)/python docs/conformance/generate.py
+	@$(BIN)/python docs/reference/generate.py
 
 clean:  ## remove .venv and what the demo made
 	rm -rf $(VENV) demo-output
