@@ -6,7 +6,6 @@ import hashlib
 import logging
 import sys
 import threading
-import warnings
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any, Literal
@@ -69,8 +68,7 @@ def silence_libraries() -> None:
 
     Nothing of the node's own goes through `logging` or `warnings`: what matters of the libraries is logged by our code.
     """
-    logging.captureWarnings(capture=True)
-    warnings.simplefilter("ignore")
+    logging.captureWarnings(capture=True)  # what is warned of is logged instead
     logging.disable(logging.CRITICAL)
 
 
