@@ -6,13 +6,14 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from inference.contract import InputContract
+from inference.contract import InputContract, Millimetres
 from inference.errors import ModelRefused
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
 FileName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors$", max_length=128)]
 Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Cosine: TypeAlias = Annotated[float, Field(ge=-1, le=1)]
 Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 STORED_MAX = 4095
@@ -94,16 +95,24 @@ class QaLimits(_Part):
         Mean cosine between the gradients of source and result inside the head; below: the result is not sent.
     warn_gradient_cosine
         Below: the result is sent with a warning.
+    min_slice_cosine, min_place_cosine
+        The same cosine in the slice, and in the cube of 8 mm, that agree least; below: not sent.
     max_background_rise
         How much brighter, in parts of the head's median, the air may become.
     max_clipped
         Part of the head that may lie at the upper end of the output's range.
+    head_mm
+        Smallest and largest horizontal extent, across the uppermost 130 mm of what is imaged, that a head has; None
+        takes any body. It is measured in the source: headers often do not name the body part.
     """
 
     min_gradient_cosine: Fraction = 0.8
     warn_gradient_cosine: Fraction = 0.9
+    min_slice_cosine: Cosine = 0.6
+    min_place_cosine: Cosine = 0.0
     max_background_rise: Fraction = 0.1
     max_clipped: Fraction = 0.01
+    head_mm: tuple[Millimetres, Millimetres] | None = None
 
 
 class Manifest(_Part):

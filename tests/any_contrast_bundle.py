@@ -37,7 +37,13 @@ input:
 output: {{kind: mr, unit: "1", range: [0, 4095]}}
 targets:
   {target}: {{values_per_unit: 1, window_center: 600, window_width: 1200}}
-qa: {{min_gradient_cosine: 0, warn_gradient_cosine: 0, max_background_rise: 1, max_clipped: 1}}
+qa:
+  min_gradient_cosine: 0
+  warn_gradient_cosine: 0
+  min_slice_cosine: -1
+  min_place_cosine: -1
+  max_background_rise: 1
+  max_clipped: 1
 weights: {{file: weights.safetensors, sha256: {weights}}}
 reference: {{file: reference.safetensors, sha256: {reference}, target: {target}}}
 """

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import ndimage
 
-from inference.classical.head import find_head
+from dicom_node.infer.agreement import Agreement, agreement
+from inference.classical.head import find_head, upper_extents_mm
 from inference.manifest import OutputSpec, QaLimits
-from inference.volume import BoolArray, Float32Array, Float64Array, Volume
+from inference.volume import BoolArray, Float32Array, Volume
 
 _SAME_MM = 1e-3
-_SLAB = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +46,27 @@ def judge(source: Volume, result: Volume, *, output: OutputSpec, limits: QaLimit
     """
     if failures := _unusable(source, result, output):
         return Verdict(failures)
-    inside = find_head(source).inside
+    head = find_head(source)
+    inside = head.inside
     if not inside.any():
         return Verdict(("no head can be told from the air in the source: the result cannot be judged",))
+    clipped = result.voxels >= output.range[1]
     numbers = {
-        "gradient_cosine": gradient_cosine(source, result, inside),
         "background_rise": _background(result.voxels, inside) - _background(source.voxels, inside),
-        "clipped": float(np.mean(result.voxels[inside] >= output.range[1])),
+        "clipped": float(np.mean(clipped[inside])),
     }
-    return Verdict(_failures(numbers, limits), _warnings(numbers, limits), numbers)
+    failures = _not_a_head(upper_extents_mm(source, head), limits) + _failures(numbers, limits)
+    judged = inside & ~clipped  # what is clipped has no edges, and a limit of its own
+    if not judged.any():
+        return Verdict(failures, (), numbers)
+    edges = agreement(source, result, judged)
+    numbers |= {
+        "gradient_cosine": edges.mean,
+        "worst_slice_cosine": edges.worst_slice,
+        "worst_place_cosine": edges.worst_place,
+    }
+    disagreement = _disagreement(edges, limits, slices=len(inside))
+    return Verdict((*disagreement, *failures), _warnings(edges, limits), numbers)
 
 
 def _unusable(source: Volume, result: Volume, output: OutputSpec) -> tuple[str, ...]:
@@ -77,14 +88,36 @@ def _unusable(source: Volume, result: Volume, output: OutputSpec) -> tuple[str, 
     return ()
 
 
-def _failures(numbers: Mapping[str, float], limits: QaLimits) -> tuple[str, ...]:
-    cosine, rise, clipped = numbers["gradient_cosine"], numbers["background_rise"], numbers["clipped"]
+def _not_a_head(extents_mm: tuple[float, float], limits: QaLimits) -> tuple[str, ...]:
+    if limits.head_mm is None or (limits.head_mm[0] <= extents_mm[0] and extents_mm[1] <= limits.head_mm[1]):
+        return ()
+    short, long = extents_mm
+    return (f"what is imaged is {short:.0f} x {long:.0f} mm across, which is not the size of a head",)
+
+
+def _disagreement(edges: Agreement, limits: QaLimits, *, slices: int) -> tuple[str, ...]:
+    """Return the widest of the three ways in which edges can disagree: where all do, each place does."""
+    at = ", ".join(f"{axis}={mm:.0f}" for axis, mm in zip("xyz", edges.place_mm, strict=True))
     checks = (
+        (edges.mean, limits.min_gradient_cosine, "edges do not agree with the source"),
         (
-            cosine < limits.min_gradient_cosine,
-            f"edges do not agree with the source: mean gradient cosine {cosine:.2f}, "
-            f"at least {limits.min_gradient_cosine:g} is asked for",
+            edges.worst_slice,
+            limits.min_slice_cosine,
+            f"edges do not agree with the source in slice {edges.slice_index + 1} of {slices}",
         ),
+        (edges.worst_place, limits.min_place_cosine, f"edges do not agree with the source around {at} mm"),
+    )
+    found = (
+        f"{what}: mean gradient cosine {cosine:.2f}, at least {least:g} is asked for"
+        for cosine, least, what in checks
+        if cosine < least
+    )
+    return tuple(found)[:1]
+
+
+def _failures(numbers: Mapping[str, float], limits: QaLimits) -> tuple[str, ...]:
+    rise, clipped = numbers["background_rise"], numbers["clipped"]
+    checks = (
         (
             rise > limits.max_background_rise,
             f"the air around the head became brighter by {rise:.2f} of the head's median, "
@@ -98,10 +131,9 @@ def _failures(numbers: Mapping[str, float], limits: QaLimits) -> tuple[str, ...]
     return tuple(sentence for failed, sentence in checks if failed)
 
 
-def _warnings(numbers: Mapping[str, float], limits: QaLimits) -> tuple[str, ...]:
-    cosine = numbers["gradient_cosine"]
-    if limits.min_gradient_cosine <= cosine < limits.warn_gradient_cosine:
-        return (f"edges agree only in part with the source: mean gradient cosine {cosine:.2f}",)
+def _warnings(edges: Agreement, limits: QaLimits) -> tuple[str, ...]:
+    if limits.min_gradient_cosine <= edges.mean < limits.warn_gradient_cosine:
+        return (f"edges agree only in part with the source: mean gradient cosine {edges.mean:.2f}",)
     return ()
 
 
@@ -112,58 +144,3 @@ def _background(voxels: Float32Array, inside: BoolArray) -> float:
     if air.size == 0 or level <= 0:
         return 0.0
     return float(np.percentile(air, 99)) / level
-
-
-def gradient_cosine(source: Volume, result: Volume, inside: BoolArray) -> float:
-    """Measure how well edges point the same way: the weighted mean cosine between the two gradients inside the head.
-
-    Each voxel weighs as much as its gradient in the source and in the result, each relative to its own mean: an edge
-    that vanished counts against the result, and so does one that was drawn.
-
-    Parameters
-    ----------
-    source, result
-        On the same grid.
-    inside
-        Shape (slices, rows, columns).
-
-    Returns
-    -------
-    From -1 (contrast reversed) to 1 (same edges); 1 where neither has any edge.
-    """
-    box = ndimage.find_objects(inside.astype(np.int8))[0]
-    a, b, mask = source.voxels[box], result.voxels[box], inside[box]
-    sums = np.zeros(4)
-    for first in range(0, mask.shape[0], _SLAB):
-        sums += _slab_sums(a, b, mask, first=first, spacing_mm=source.spacing_mm)
-    norm_a, norm_b, along_a, along_b = sums
-    if norm_a == 0 or norm_b == 0:
-        return 1.0 if norm_a == norm_b else 0.0
-    return float(along_a / norm_a + along_b / norm_b) / 2
-
-
-def _slab_sums(
-    a: Float32Array, b: Float32Array, inside: BoolArray, *, first: int, spacing_mm: tuple[float, float, float]
-) -> Float64Array:
-    """Return sums over a few slices: the norms of both gradients, and cosine times each norm."""
-    low, high = max(first - 1, 0), min(first + _SLAB + 1, a.shape[0])
-    own = slice(first - low, min(first + _SLAB, a.shape[0]) - low)
-    gradients_a, gradients_b = (_gradients(voxels[low:high], own, spacing_mm) for voxels in (a, b))
-    norm_a, norm_b = (np.sqrt(np.einsum("c...,c...", each, each)) for each in (gradients_a, gradients_b))
-    both = norm_a * norm_b
-    product = np.einsum("c...,c...", gradients_a, gradients_b)
-    cosine = np.divide(product, both, out=np.zeros_like(both), where=both > 0)
-    weights = inside[low:high][own]
-    return np.array([np.sum(each, where=weights) for each in (norm_a, norm_b, cosine * norm_a, cosine * norm_b)], float)
-
-
-def _gradients(voxels: Float32Array, own: slice, spacing_mm: tuple[float, float, float]) -> Float32Array:
-    """Return central differences per mm in the slices `own`; shape (3, slices, rows, columns).
-
-    An axis of one voxel has none.
-    """
-    gradients = [
-        np.gradient(voxels, mm, axis=axis)[own] if voxels.shape[axis] > 1 else np.zeros_like(voxels[own])
-        for axis, mm in enumerate(spacing_mm)
-    ]
-    return np.stack(gradients).astype(np.float32, copy=False)

@@ -13,6 +13,9 @@ from inference.volume import BoolArray, Float32Array, Volume
 WORKING_MM = 2.0
 """Grid on which the head is found: fine enough for its outline, coarse enough to average noise and to be quick."""
 
+CROWN_MM = 130.0
+"""How far below the top of the head a brain reaches; below are the lower face, the neck and the shoulders."""
+
 _BINS = 256
 _TISSUE_FLOOR = 0.5
 """Part of Otsu's threshold that counts as tissue: dark muscle and the neck's weak signal lie below the threshold."""
@@ -90,6 +93,26 @@ def deep_part(volume: Volume, head: Head, *, depth_mm: float, crown_mm: float) -
         top_mm = np.max(height_mm, where=coarse, initial=-np.inf) + depth_mm
         coarse = coarse & (height_mm > top_mm - crown_mm)
     return _refined(coarse, factors, volume.voxels.shape)
+
+
+def upper_extents_mm(volume: Volume, head: Head) -> tuple[float, float]:
+    """Return how wide and how deep a head is, the smaller first, in its uppermost `CROWN_MM`.
+
+    Parameters
+    ----------
+    volume, head
+        A volume, and what `find_head` found in it: something.
+
+    Returns
+    -------
+    Horizontal extents along x and y of the patient, mm, where the image does not end before.
+    """
+    factors = _factors(volume)
+    nodes = np.argwhere(head.inside[tuple(slice(None, None, factor) for factor in factors)]) * factors
+    x, y, z = volume.affine[:3, :3] @ nodes.T + volume.affine[:3, 3:]
+    upper = z > z.max() - CROWN_MM
+    short, long = sorted(float(np.ptp(axis[upper])) for axis in (x, y))
+    return short, long
 
 
 def _factors(volume: Volume) -> list[int]:

@@ -16,14 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inference.classical.head import deep_part, find_head
+from inference.classical.head import CROWN_MM, deep_part, find_head
 from inference.errors import ModelRefused
 from inference.volume import Float32Array, Float64Array, Volume
 
 DEPTH_MM = 15.0
 """How far below the surface of the head the sample begins: past scalp and skull."""
-CROWN_MM = 130.0
-"""How far below the top of the head it ends: the height of a brain, which leaves out the lower face and the neck."""
 
 _FEWEST_VOXELS = 500
 _SMALLEST_STEP = 1e-4

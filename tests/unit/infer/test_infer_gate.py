@@ -4,7 +4,8 @@ import numpy as np
 import phantom
 import pytest
 
-from dicom_node.infer.gate import gradient_cosine, judge
+from dicom_node.infer.agreement import agreement
+from dicom_node.infer.gate import judge
 from inference.manifest import OutputSpec, QaLimits
 from inference.volume import Volume
 
@@ -68,19 +69,92 @@ def test_another_anatomy_fails():
 
 def test_edges_that_agree_in_part_are_a_warning():
     found = verdict(
-        changed(lambda v: v + np.random.default_rng(1).normal(300, 80, v.shape) * INSIDE), max_background_rise=1
+        changed(lambda v: v + np.random.default_rng(1).normal(300, 80, v.shape) * INSIDE),
+        max_background_rise=1,
+        min_place_cosine=-1,
     )
     assert found.failures == ()
     assert "only in part" in found.warnings[0]
 
 
-def test_a_drawn_edge_counts_although_the_source_is_flat_there():
-    def with_a_lesion(voxels):
-        lesion = np.linalg.norm(np.indices(voxels.shape).T - np.array([38, 28, 24]), axis=-1).T < 5
-        return np.where(lesion, 1800, voxels)
+def ball(centre_mm, diameter_mm):
+    """Return how much of each voxel lies in a ball; `centre_mm` from the middle of the phantom."""
+    index = np.indices(FINE.voxels.shape).reshape(3, -1)
+    points = FINE.affine[:3, :3] @ index + FINE.affine[:3, 3:]
+    away = np.linalg.norm(points - np.array(centre_mm)[:, None], axis=0).reshape(FINE.voxels.shape)
+    return np.clip(diameter_mm / 2 - away + 1, 0, 1)
 
-    drawn = changed(with_a_lesion)
-    assert gradient_cosine(SOURCE, drawn, INSIDE) < gradient_cosine(SOURCE, SOURCE, INSIDE) - 0.015
+
+FINE = phantom.head((2.0, 2.0, 2.0), noise=6.0)
+DEEP = (20, 25, 30)
+STRICT = {"min_slice_cosine": 0.9, "min_place_cosine": 0.9}
+
+
+def spoilt(change):
+    return FINE.with_voxels(np.asarray(change(FINE.voxels.copy()), np.float32))
+
+
+def with_slice(voxels, k, plane):
+    voxels[k] = plane
+    return voxels
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda v: np.roll(v, 1, axis=0), "do not agree with the source: "),
+        (lambda v: np.roll(v, 1, axis=2), "do not agree with the source: "),
+        (lambda v: with_slice(v, 60, 0), "in slice 61 of 120: "),
+        (lambda v: with_slice(v, 60, v[40]), "in slice 61 of 120: "),
+        (lambda v: v - ball(DEEP, 8) * 200, "around x="),  # a lesion that is drawn
+        (lambda v: np.where(ball(DEEP, 30) > 0.5, 1200 - v, v), "around x="),  # a contrast that is reversed
+        (lambda v: np.where(ball((0, 0, 0), 44) > 0.5, 600, v), "around x="),  # a ventricle that is erased
+        (lambda v: np.minimum(v, 400), "do not agree"),  # the bright end cut off
+        (lambda v: np.maximum(v - 430, 0), "around x="),  # the dark end cut off
+    ],
+)
+def test_what_is_wrong_in_one_place_fails_and_the_place_is_named(spoil, words):
+    assert verdict(FINE, FINE, **STRICT).failures == ()
+    failures = verdict(spoilt(spoil), FINE, **STRICT).failures
+    assert len(failures) == 1
+    assert words in failures[0]
+
+
+def test_a_lesion_of_the_source_that_the_result_does_not_show_fails():
+    source = spoilt(lambda v: v - ball(DEEP, 8) * 200)
+    assert any("around x=" in failure for failure in verdict(FINE, source, **STRICT).failures)
+
+
+def test_the_place_is_where_the_lesion_is():
+    found = agreement(FINE, spoilt(lambda v: v - ball(DEEP, 8) * 200), phantom.inside(FINE))
+    assert np.abs(np.array(found.place_mm) - DEEP).max() <= 8
+
+
+def test_a_smooth_gain_and_any_scale_pass_everywhere():
+    wave = 1 + 0.2 * np.sin(np.linspace(0, 6, FINE.voxels.shape[1]))[:, None]
+    assert verdict(spoilt(lambda v: v * wave), FINE, **STRICT).failures == ()
+    assert verdict(spoilt(lambda v: v / 7), FINE, **STRICT).failures == ()
+
+
+def test_what_is_clipped_is_left_to_its_own_limit():
+    bright = spoilt(lambda v: v + 9000 * (ball(DEEP, 6) > 0.5))
+    result = bright.with_voxels(np.minimum(bright.voxels, 4095))
+    found = verdict(result, bright, **STRICT)
+    assert 0 < found.numbers["clipped"] < 0.01
+    assert found.failures == ()
+
+
+def test_a_result_that_is_clipped_everywhere_in_the_head_fails():
+    found = verdict(changed(lambda v: np.where(INSIDE, 4095, v)), **STRICT)
+    assert any("is clipped" in failure for failure in found.failures)
+
+
+@pytest.mark.parametrize(("scale", "taken"), [(1.0, True), (1.9, False), (0.5, False)])
+def test_a_body_that_has_not_the_size_of_a_head_fails_where_a_head_is_asked_for(scale, taken):
+    body = Volume(SOURCE.voxels, np.diag([scale, scale, scale, 1.0]) @ SOURCE.affine)
+    found = verdict(body, body, head_mm=(110, 280))
+    assert [("not the size of a head" in failure) for failure in found.failures] == [True] * (not taken)
+    assert verdict(body, body).failures == ()
 
 
 @pytest.mark.parametrize(
@@ -107,7 +181,7 @@ def test_a_single_slice_can_be_judged():
     assert verdict(one.with_voxels(one.voxels * 2), one).failures == ()
 
 
-def test_gradients_are_the_same_however_the_volume_is_cut_into_slabs():
-    whole = gradient_cosine(SOURCE, changed(lambda v: v**1.2), INSIDE)
+def test_the_mean_is_the_same_however_the_volume_is_cut_into_slabs():
+    whole = agreement(SOURCE, changed(lambda v: v**1.2), INSIDE).mean
     turned = [Volume(np.ascontiguousarray(v.voxels.T), SOURCE.affine) for v in (SOURCE, changed(lambda v: v**1.2))]
-    assert gradient_cosine(*turned, np.ascontiguousarray(INSIDE.T)) == pytest.approx(whole, abs=1e-5)
+    assert agreement(*turned, np.ascontiguousarray(INSIDE.T)).mean == pytest.approx(whole, abs=1e-5)
