@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import any_contrast_bundle
 import pytest
 from dicom_files import a_few
 from fake_clock import FakeClock
@@ -18,6 +19,8 @@ from harness import Harness
 from made_series import TRANSPORT, encoded, key_of
 
 from dicom_node.cli import main
+
+T1_ONLY = "test-t1-only"
 
 NODE = """\
 data_dir: var
@@ -100,7 +103,17 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Path:
         node.clock.advance(seconds=60)
     node.run_all()
     node.ledger.close()
+    _write_t1_only(folder / "var" / "models", folder / "new")
     return folder
+
+
+def _write_t1_only(models: Path, scratch: Path) -> None:
+    """Add a bundle that minds the contrast, as the shipped ones do."""
+    bundle = any_contrast_bundle.write(scratch)
+    manifest = bundle / "model.yaml"
+    text = manifest.read_text().replace("contrasts: any", "contrasts: [T1]")
+    manifest.write_text(text.replace(f"name: {any_contrast_bundle.NAME}", f"name: {T1_ONLY}"))
+    bundle.rename(models / T1_ONLY)
 
 
 @pytest.fixture

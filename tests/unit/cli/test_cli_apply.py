@@ -23,7 +23,7 @@ from dicom_node.settings import Settings
 from inference.registry import Registry
 
 ANY = ("--model", any_contrast_bundle.NAME)
-NYUL = ("--model", "harmonize-nyul")
+T1_ONLY = ("--model", "test-t1-only")
 
 # rotated and with a shear that no scanner makes, but a registration may
 OBLIQUE = np.array([[-4.9, 0.3, 0.5, 90], [0.4, 4.9, -0.6, -110], [0.2, 0.7, 5.0, -118], [0, 0, 0, 1]])
@@ -90,7 +90,7 @@ def test_what_the_model_does_not_take_is_told_and_the_rest_derived(apply: Any, t
         ds.SeriesNumber, ds.EchoTime, ds.InversionTime, ds.ScanningSequence = 5, 100, None, "SE"
     folder = write_dicom([*t1, *t2], tmp_path / "in")
     (folder / "notes.txt").write_text("x")
-    done = apply(*NYUL, folder, tmp_path / "out")
+    done = apply(*T1_ONLY, folder, tmp_path / "out")
     assert done.status == 0
     assert done.out.count("\n") == 1
     assert done.out.startswith(f"{t1[0].SeriesInstanceUID}: 20 instances in ")
@@ -174,7 +174,7 @@ def test_paths_that_do_not_go_together_are_one_line(
     ("model", "reason"),
     [
         (("--model", "harmonize-niul"), "there is no model 'harmonize-niul'; did you mean 'harmonize-nyul'?"),
-        ((*NYUL, "--target", "ge"), "model harmonize-nyul has no target 'ge': it offers siemens-3t"),
+        ((*T1_ONLY, "--target", "ge"), "model test-t1-only has no target 'ge': it offers plain"),
     ],
 )
 def test_a_model_or_target_that_is_not_there_is_one_line(apply: Any, tmp_path: Path, model: Any, reason: str) -> None:
@@ -226,15 +226,15 @@ def test_a_nifti_2_file_stays_one(apply: Any, tmp_path: Path) -> None:
 
 def test_the_contrast_of_the_model_is_assumed_and_said(apply: Any, tmp_path: Path) -> None:
     source = nifti(tmp_path / "head.nii", head())
-    done = apply(*NYUL, source, tmp_path / "out.nii")
+    done = apply(*T1_ONLY, source, tmp_path / "out.nii")
     assert (done.status, done.out) == (0, f"{tmp_path / 'out.nii'}: written\n")
     assert done.err == f"{source}: its contrast is assumed to be T1; --contrast says otherwise\n"
-    assert apply(*NYUL, "--contrast", "T1", source, tmp_path / "again.nii").err == ""
+    assert apply(*T1_ONLY, "--contrast", "T1", source, tmp_path / "again.nii").err == ""
 
 
 def test_a_contrast_that_the_model_does_not_take_is_refused(apply: Any, tmp_path: Path) -> None:
     source = nifti(tmp_path / "head.nii", head())
-    refusal = apply(*NYUL, "--contrast", "T2", source, "out.nii").refusal
+    refusal = apply(*T1_ONLY, "--contrast", "T2", source, "out.nii").refusal
     assert refusal == "dicom-node: the contrast is T2; the model takes T1\n"
     assert not (tmp_path / "out.nii").exists()
 

@@ -65,7 +65,7 @@ def test_a_healthy_node_is_well_and_nothing_is_left_behind(run: Any, node: Path)
 def test_a_node_that_has_run_is_told_with_its_series(run: Any, worked: Path) -> None:
     done = run("doctor", "--config", worked / "node.yaml")
     assert "ok    ledger: 4 series\n" in done.out
-    assert "test-any-contrast give what they should" in done.out
+    assert "test-any-contrast, test-t1-only give what they should" in done.out
 
 
 @pytest.mark.network
