@@ -16,7 +16,7 @@ NAMES: dict[str, str] = {
     "ANGIO": r"tof\w*|mra|mrv|ce?mra|angio\w*|venogra\w*|inhance|tricks|twist|pca",
     "FUNCTIONAL": r"bold|r?s?fmri|func\w*|rest|resting\w*|task\w*",
     "FLAIR": r"flair|t2flair|darkfluid|dark fluid|spcir",
-    "T1": r"t1|t1w\w*|mt1|t1flair|me?mprage|mp2?rage|bravo|i?r?f?spgr|vibe|thrive|lava|tfl3d\d*",
+    "T1": r"t1|t1w\w*|mt1|t1flair|me?mprage|bravo|i?r?f?spgr|vibe|thrive|lava|tfl3d\d*",
     "T2": r"t2|t2w\w*|t2flair|haste",
     "PD": r"pd|pdw\w*|dp|proton",
 }  # fmt: skip
@@ -24,8 +24,12 @@ NAMES: dict[str, str] = {
 name: the names of contrasts, those under which vendors sell their sequences (MPRAGE and TFL of Siemens, BRAVO and
 SPGR of GE, THRIVE of Philips), and the prefixes of Siemens' SequenceName."""
 
-UNWEIGHTED = r"map|maps|t[12]map|r2star|fa|t2 ?star|fieldmap|phase|b0map|localizer|scout|survey"
-"""Words that take a series out of every class: computed maps, and T2*, which is neither T2 nor SWI."""
+UNWEIGHTED = r"map|maps|t[12]map|r2star|fa|t2 ?star|fieldmap|phase|b0map|mp2rage\w*|subtract\w*|localizer|scout|survey"
+"""Words that take a series out of every class: computed maps, T2*, which is neither T2 nor SWI, and MP2RAGE, whose two
+inversions, their ratio and its T1 map all bear the name of one protocol."""
+
+_COMPUTED = frozenset({"MAP", "SUB", "SUBTRACTION"})
+"""Words of ImageType that say that the pixels are no longer those of an acquisition (PS3.3 C.8.13.1.1.1)."""
 
 DECLARED: dict[str, str] = {
     "T1": "T1", "T2": "T2", "PROTON_DENSITY": "PD", "FLUID_ATTENUATED": "FLAIR", "DIFFUSION": "DIFFUSION",
@@ -109,6 +113,8 @@ def timing_contrast(header: Mapping[str, FactValue]) -> str | None:
     declared = DECLARED.get(str(header.get("AcquisitionContrast")))
     if declared:
         return declared
+    if header.get("AngioFlag") == "Y":
+        return "ANGIO"
     if (_number(header, "DiffusionBValue") or 0) > 0:
         return "DIFFUSION"
     kinds = set(_words(header, "ScanningSequence"))
@@ -155,9 +161,16 @@ def _spin_echo(te: float, tr: float) -> str | None:
 
 
 def _is_not_magnitude(header: Mapping[str, FactValue]) -> bool:
-    """Phase, real and imaginary images have the timing of their magnitude but not its contrast (PS3.3 C.8.3.1.1.1)."""
+    """Phase, real, imaginary and computed images have the timing of their magnitude but not its contrast.
+
+    Told by ImageType (PS3.3 C.8.3.1.1.1) and, by GE, in Image Type (real, imaginary, phase, magnitude) (0043,xx2F).
+    """
     kinds = {*_words(header, "ImageType")[2:], *_words(header, "ComplexImageComponent")}
-    return bool(kinds & {"P", "R", "I", "PHASE", "REAL", "IMAGINARY", "PHASE MAP", "VELOCITY MAP"})
+    if kinds & {"P", "R", "I", "PHASE", "REAL", "IMAGINARY"}:
+        return True
+    if header.get("(0043,0010)") == "GEMS_PARM_01" and header.get("(0043,102f)") in (1, 2, 3):
+        return True
+    return not _COMPUTED.isdisjoint(word for kind in kinds for word in re.split(r"[^A-Z0-9]+", kind.upper()))
 
 
 def _words(header: Mapping[str, FactValue], keyword: str) -> list[str]:

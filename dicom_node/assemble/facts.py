@@ -9,8 +9,9 @@ from typing import Any
 from pydicom import DataElement, Dataset
 from pydicom.multival import MultiValue
 
+from dicom_node.assemble.agent import coded_agent, contrast_agent
 from dicom_node.assemble.contrast import contrast
-from dicom_node.assemble.elements import UNREADABLE, unquoted
+from dicom_node.assemble.elements import UNREADABLE, unquoted, value_of
 from dicom_node.assemble.geometry import Plane, anatomical_plane, plane_of, slice_spacing_mm
 from dicom_node.assemble.vendors import vendor
 from dicom_node.domain.facts import Facts, FactValue, Scalar
@@ -22,10 +23,8 @@ _NUMBERS: dict[str, Callable[[Any], Scalar]] = {
     **dict.fromkeys(("IS", "US", "SS", "UL", "SL", "UV", "SV", "US or SS"), int),
 }
 
-_AGENT = re.compile(
-    r"(^|[^a-z])(gd|gad|gado\w*|dotarem|gadovist|clariscan|\+ ?[ck]|t1c|ce|post ?(gd|gad|con\w*|km)|nach km)($|[^a-z])"
-)
-_NO_AGENT = frozenset({"", "no", "none", "n", "without"})
+_WITHOUT_UNIT = re.compile(r"1|\{.*\}|")
+"""UCUM codes of plain numbers."""
 
 
 def facts_of(frames: Sequence[Frame]) -> Facts:
@@ -34,10 +33,13 @@ def facts_of(frames: Sequence[Frame]) -> Facts:
     Parameters
     ----------
     frames
-        In slice order; the header values are those of the first.
+        In slice order; the header values are those of the first, and BodyPartExamined the anatomic region where it is
+        missing.
     """
     with unquoted():
         header = plain(frames[0].header)
+        if "BodyPartExamined" not in header and (body_part := _body_part(frames[0].header)):
+            header["BodyPartExamined"] = body_part
         derived = {name: derive(frames, header) for name, derive in _DERIVED.items()}
     return Facts(header, {name: value for name, value in derived.items() if value is not None})
 
@@ -78,11 +80,24 @@ def field_strength_t(header: Mapping[str, FactValue]) -> float | None:
     return value / 10_000 if value > 20 else float(value)
 
 
-def contrast_agent(header: Mapping[str, FactValue]) -> bool:
-    """Tell whether ContrastBolusAgent (0018,0010) or the series' name names a contrast agent."""
-    agent = str(header.get("ContrastBolusAgent") or "").lower()
-    name = str(header.get("SeriesDescription") or "").lower().replace("_", " ")
-    return agent not in _NO_AGENT or _AGENT.search(name) is not None
+def _body_part(header: Dataset) -> str | None:
+    """Return the meaning of the first AnatomicRegionSequence (0008,2218) item: multi-frame images have it instead."""
+    regions = value_of(header, "AnatomicRegionSequence") or ()
+    return next((str(value_of(region, "CodeMeaning")).upper() for region in regions if "CodeMeaning" in region), None)
+
+
+def _measures_a_quantity(header: Dataset) -> bool:
+    """Tell whether a Real World Value Mapping gives the pixels a unit: T1 in ms is a map, whatever it is called."""
+    units = (
+        value_of(unit, "CodeValue")
+        for mapping in value_of(header, "RealWorldValueMappingSequence") or ()
+        for unit in value_of(mapping, "MeasurementUnitsCodeSequence") or ()
+    )
+    return any(_WITHOUT_UNIT.fullmatch(str(unit or "")) is None for unit in units)
+
+
+def _contrast(frames: Sequence[Frame], header: Mapping[str, FactValue]) -> str | None:
+    return None if _measures_a_quantity(frames[0].header) else contrast(header)
 
 
 def _plane(frames: Sequence[Frame]) -> Plane | None:
@@ -120,7 +135,7 @@ _DERIVED: dict[str, Callable[[Sequence[Frame], Mapping[str, FactValue]], FactVal
     "in_plane_mm": lambda frames, header: _in_plane_mm(frames),
     "orientation": lambda frames, header: _orientation(frames),
     "is_3d": _equals("MRAcquisitionType", "3D"),
-    "contrast": lambda frames, header: contrast(header),
-    "contrast_agent": lambda frames, header: contrast_agent(header),
+    "contrast": _contrast,
+    "contrast_agent": lambda frames, header: contrast_agent(header) or coded_agent(frames[0].header),
     "is_original": _equals("ImageType", "ORIGINAL"),
 }

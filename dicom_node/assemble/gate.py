@@ -26,6 +26,11 @@ _LOCALIZER_SLICES = 20
 _LOCALIZER = re.compile(r"localizer|localiser|scout|survey|3[ -]?pl|pilot", re.IGNORECASE)
 _REFORMAT = frozenset({"MPR", "MIP", "MINIP", "MNIP", "PROJECTION", "CPR", "VRT", "SSD", "REFORMATTED", "CURVED"})
 _SCREEN = frozenset({"SCREEN", "SCREENSHOT", "SCREENSAVE"})
+_KIND = (
+    "ImageType", "ComplexImageComponent", "ScanningSequence", "EchoTime", "DiffusionBValue", "ContrastBolusAgent",
+)  # fmt: skip
+_SAME_KIND = 0.1
+"""How far the numbers among these may differ, in parts: some scanners round the echo time slice by slice."""
 _CALCULATED = frozenset({"MPR", "CURVED_MPR", "MAX_IP", "MIN_IP", "VOLUME_RENDER", "SURFACE_RENDER"})
 
 
@@ -105,6 +110,24 @@ def _few_images(stack: Stack) -> str | None:
     return "a single slice makes no volume" if len(stack.frames) < 2 else None
 
 
+def _one_kind(stack: Stack) -> str | None:
+    """Compare what makes the contrast of MR: what is known of a stack is read from its first frame alone."""
+    if stack.facts.header.get("Modality") != "MR":
+        return None
+    first = stack.frames[0].header
+    for frame in stack.frames:
+        for keyword in _KIND:
+            if not _alike(value_of(first, keyword), value_of(frame.header, keyword)):
+                return f"its images are not all of one kind: {keyword} differs"
+    return None
+
+
+def _alike(one: Any, other: Any) -> bool:
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=_SAME_KIND)
+    return bool(one == other)
+
+
 def _pixels(stack: Stack) -> str | None:
     for frame in stack.frames:
         reason = _pixel_module(frame.header)
@@ -167,5 +190,7 @@ def _several(value: Any) -> Sequence[Any]:
     return () if value is None else (value,) if isinstance(value, str) else value
 
 
-_CHECKS: tuple[Callable[[Stack], str | None], ...] = (_own_work, _image_type, _few_images, _pixels, _image_planes)
+_CHECKS: tuple[Callable[[Stack], str | None], ...] = (
+    _own_work, _image_type, _few_images, _one_kind, _pixels, _image_planes,
+)  # fmt: skip
 """In the order in which their reasons help most: what the images are, before what is wrong with them."""

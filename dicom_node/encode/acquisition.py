@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pydicom import Dataset
+from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
 
 from dicom_node.domain.stack import Frame
 from dicom_node.encode.modules import FRAME_MODULES
@@ -20,7 +21,10 @@ CONDITIONAL: tuple[tuple[str, str, frozenset[bytes]], ...] = (
 ECHO_PLANAR, SEGMENTED = frozenset({b"EP"}), frozenset({b"SK"})
 """RepetitionTime, type 2C, is required but for echo planar sequences that are not segmented."""
 
-LATERALITIES = (b"R", b"L")
+LATERALITIES = (b"R", b"L", b"U", b"B")
+
+ALWAYS_LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit)
+"""Transfer syntaxes that no image comes through unchanged, whatever its LossyImageCompression (0028,2110) says."""
 
 
 def add_acquisition(image: Dataset, frame: Frame) -> None:
@@ -39,17 +43,19 @@ def add_acquisition(image: Dataset, frame: Frame) -> None:
             _require(image, keyword)
         elif frame.frame_number is not None and keyword in image:
             del image[keyword]  # multi-frame images hold zeros here; what a classic source says is left to it
+    if frame.header.file_meta.TransferSyntaxUID in ALWAYS_LOSSY:
+        image.LossyImageCompression = "01"
     _add_laterality(image, frame.header)
     _add_contrast_agent(image, frame.header)
 
 
 def _add_laterality(image: Dataset, header: Dataset) -> None:
-    """Add Laterality (0020,0060) of type 2C: from a multi-frame source, or empty where no body part decides."""
-    if "Laterality" in image:
+    """Add ImageLaterality from a multi-frame source, or Laterality, type 2C, empty where no body part decides."""
+    if "Laterality" in image or "ImageLaterality" in image:
         return
     if text(header, "FrameLaterality") in LATERALITIES:
-        image.Laterality = text(header, "FrameLaterality").decode()
-    elif not text(image, "BodyPartExamined"):
+        image.ImageLaterality = text(header, "FrameLaterality").decode()
+    elif not text(image, "BodyPartExamined") and "AnatomicRegionSequence" not in image:
         _require(image, "Laterality")
 
 

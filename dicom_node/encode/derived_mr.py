@@ -28,6 +28,7 @@ from dicom_node.encode.uids import instance_uid
 from dicom_node.encode.verbatim import copy_modules, declare_little_endian, read_common, text
 from inference.volume import Float32Array
 
+LARGEST_IS = 2**31 - 1  # PS3.5 6.2
 PREAMBLE = b"\0" * 128 + b"DICM"
 
 
@@ -109,7 +110,7 @@ def _image(source: Dataset, frame: Frame, provenance: Provenance) -> Dataset:
     image.Modality = "MR"
     image.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
     image.SeriesInstanceUID = provenance.series_uid
-    image.SeriesNumber = provenance.series_number
+    image.SeriesNumber = provenance.series_number if provenance.series_number <= LARGEST_IS else None
     image.SeriesDescription = describe_series(source, provenance)
     image.SyntheticData = "YES"
     image.ContentQualification = "RESEARCH"

@@ -36,14 +36,38 @@ def test_a_name_that_the_timing_contradicts_is_not_believed(description, physics
     assert contrast({"Modality": "MR", "SeriesDescription": description, **physics}) is None
 
 
-@pytest.mark.parametrize("description", ["T1 map", "T2*", "ADC map", "FA"])
+@pytest.mark.parametrize(
+    "description", ["T1 map", "T2*", "ADC map", "FA", "T1 subtraction", "t1_mp2rage_sag_INV1", "t1_mp2rage_T1_Images"]
+)
 def test_maps_have_no_contrast(description):
     assert contrast({"Modality": "MR", "SeriesDescription": description, **T1_SE}) is None
 
 
-@pytest.mark.parametrize("kind", [("ORIGINAL", "PRIMARY", "P", "ND"), ("ORIGINAL", "PRIMARY", "PHASE MAP", "P")])
-def test_phase_images_have_not_the_contrast_of_their_magnitude(kind):
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ("ORIGINAL", "PRIMARY", "P", "ND"),
+        ("ORIGINAL", "PRIMARY", "PHASE MAP", "P"),
+        ("DERIVED", "PRIMARY", "T1 MAP", "DIS3D"),
+        ("DERIVED", "PRIMARY", "T1", "T1_MAP"),
+        ("DERIVED", "PRIMARY", "M", "SUB"),
+        ("DERIVED", "PRIMARY", "T1", "SUBTRACTION"),
+    ],
+)
+def test_phase_images_maps_and_differences_have_not_the_contrast_of_their_magnitude(kind):
     assert contrast({"Modality": "MR", "SeriesDescription": "t1", "ImageType": kind, **T1_SE}) is None
+
+
+@pytest.mark.parametrize(("kind", "expected"), [(0, "T1"), (1, None), (2, None), (3, None)])
+def test_ge_tells_phase_real_and_imaginary_images_by_a_private_element(kind, expected):
+    header = {"Modality": "MR", "SeriesDescription": "t1", "(0043,0010)": "GEMS_PARM_01", "(0043,102f)": kind, **SPGR}
+    assert contrast(header) == expected
+    assert contrast({**header, "(0043,0010)": "SOMEONE ELSE"}) == "T1"
+
+
+def test_an_angiogram_is_none_by_the_name_t1():
+    assert contrast({"Modality": "MR", "SeriesDescription": "t1_fl3d", "AngioFlag": "Y", **SPGR}) is None
+    assert contrast({"Modality": "MR", "SeriesDescription": "t1_fl3d", "AngioFlag": "N", **SPGR}) == "T1"
 
 
 def test_the_description_speaks_before_the_protocol():

@@ -38,10 +38,62 @@ def test_an_absent_field_strength_stays_unknown():
     [
         ("Gadovist", "t1", True), ("", "t1 +C", True), (None, "T1_POST_GD", True), (None, "t1 mprage", False),
         ("NONE", "t1", False), (None, "ax grace t1 face", False),
+        (None, "t1_mprage_sag_post", True), (None, "Ax T1 C+", True), (None, "C+ SAG T1", True), (None, "T1 +KM", True),
+        (None, "t1 mit KM", True), (None, "T1 WITH CONTRAST", True), (None, "t1 con mdc", True),
+        (None, "T1 post Gd", True), (None, "T1 inj", True), (None, "pre and post T1", True),
+        (None, "T1 without contrast", False), (None, "T1 w/o contrast", False), (None, "t1 WO", False),
+        (None, "SAG T1 PRE CONTRAST", False), (None, "T1 non-contrast", False), (None, "t1 ohne KM", False),
+        (None, "t1 sem contraste", False), (None, "T1 post-op", False), (None, "T1 posterior fossa", False),
+        (None, "PD+T2", False), (None, "t1 tse +csat", False),
     ],
 )  # fmt: skip
 def test_a_contrast_agent_is_one_that_is_named(agent, description, expected):
     assert contrast_agent({"ContrastBolusAgent": agent or "", "SeriesDescription": description}) is expected
+
+
+def test_an_agent_is_known_by_the_protocol_where_the_series_has_no_name():
+    assert contrast_agent({"ProtocolName": "T1 post Gd"})
+    assert not contrast_agent({"ProtocolName": "Brain with contrast", "SeriesDescription": "t1"})  # of the examination
+
+
+@pytest.mark.parametrize(
+    "told", [{"ContrastBolusVolume": 7.5}, {"ContrastBolusTotalDose": 0.1}, {"ContrastBolusIngredient": "GADOLINIUM"}]
+)
+def test_an_agent_that_was_given_need_not_be_named(told):
+    assert contrast_agent(told)
+    assert not contrast_agent(dict.fromkeys(told, 0.0))
+
+
+@pytest.mark.parametrize(("administered", "expected"), [(None, True), ("YES", True), ("NO", False)])
+def test_an_agent_that_is_named_by_code_is_known(slices, frames_of, administered, expected):
+    agent = Dataset()
+    agent.CodeMeaning = "Gadoterate"
+    images = slices(2, ContrastBolusAgentSequence=[agent])
+    if administered is not None:
+        for image in images:
+            image.ContrastBolusAgentAdministered = administered
+    assert facts_of(frames_of(images)).derived["contrast_agent"] is expected
+
+
+@pytest.mark.parametrize(
+    ("stated", "meaning", "expected"),
+    [("", "Brain", "BRAIN"), ("", "Head and Neck", "HEAD AND NECK"), ("HEAD", "Brain", "HEAD"), ("", None, None)],
+)
+def test_the_body_part_is_that_of_the_anatomic_region_where_it_is_not_stated(
+    slices, frames_of, stated, meaning, expected
+):
+    region = Dataset()
+    region.CodeMeaning = meaning
+    images = slices(2, BodyPartExamined=stated, AnatomicRegionSequence=[region] if meaning else [])
+    assert facts_of(frames_of(images)).get("BodyPartExamined") == expected
+
+
+@pytest.mark.parametrize(("unit", "expected"), [("ms", None), ("1", "T1"), ("{counts}", "T1")])
+def test_an_image_that_measures_a_quantity_has_no_contrast(slices, frames_of, unit, expected):
+    code, mapping = Dataset(), Dataset()
+    code.CodeValue, mapping.MeasurementUnitsCodeSequence = unit, [code]
+    images = slices(2, RealWorldValueMappingSequence=[mapping])
+    assert facts_of(frames_of(images)).derived.get("contrast") == expected
 
 
 def test_header_values_are_plain_and_empty_and_binary_ones_left_out():

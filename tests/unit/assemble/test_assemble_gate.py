@@ -85,6 +85,32 @@ def test_the_work_of_another_node_is_known_by_its_contributing_equipment(stack):
     assert "a node of this kind" in str(refusal(stack(ContributingEquipmentSequence=[equipment])))
 
 
+@pytest.mark.parametrize(
+    ("keyword", "other"),
+    [
+        ("ImageType", ["ORIGINAL", "PRIMARY", "P"]),  # seen: five phase images among 224 magnitude images
+        ("ComplexImageComponent", "PHASE"),
+        ("EchoTime", "30"),
+        ("ScanningSequence", "GR"),
+        ("DiffusionBValue", 1000.0),
+        ("ContrastBolusAgent", "Gadovist"),
+    ],
+)
+def test_images_of_another_kind_at_positions_of_their_own_are_no_part_of_the_volume(slices, frames_of, keyword, other):
+    images = slices(13)
+    setattr(images[5], keyword, other)
+    (mixed,) = split(frames_of(images))
+    assert refusal(mixed) == f"its images are not all of one kind: {keyword} differs"
+
+
+def test_echo_times_that_differ_by_rounding_are_one_kind(slices, frames_of):
+    images = slices(13)
+    for k, image in enumerate(images):
+        image.EchoTime = ["12.0", "12.05", "11.9"][k % 3]
+    (stack,) = split(frames_of(images))
+    assert refusal(stack) is None
+
+
 def test_a_missing_slice_is_named_by_where_it_was(slices, frames_of):
     images = slices(13)
     del images[5]

@@ -5,6 +5,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import CTImageStorage
 
+from dicom_node.assemble import volume as volume_module
 from dicom_node.assemble.frames import read_frames
 from dicom_node.assemble.stacks import split
 from dicom_node.assemble.volume import read_volume
@@ -75,6 +76,45 @@ def test_signed_and_eight_bit_pixels_are_read_as_such(slices, stack_of):
     for image in short:
         image.PixelData = PIXELS.astype(np.uint8).tobytes()
     assert read_volume(stack_of(short)).voxels.max() == 23
+
+
+@pytest.mark.parametrize(
+    ("signed", "padding", "filled"), [(False, 60000, 7), (True, -2000, 0), (False, 5, 5), (False, 0, 0)]
+)
+def test_padding_is_never_brighter_than_what_was_imaged_nor_far_below_zero(slices, stack_of, signed, padding, filled):
+    images = slices(3, BitsStored=16, HighBit=15, PixelRepresentation=int(signed))
+    for image in images:
+        image.add_new("PixelPaddingValue", "SS" if signed else "US", padding)
+        pixels = PIXELS.astype(np.int32) + 5
+        pixels[0, :2] = padding
+        image.PixelData = pixels.astype("<i2" if signed else "<u2").tobytes()
+    voxels = read_volume(stack_of(images)).voxels
+    assert (voxels[:, 0, :2] == filled).all()
+    assert (voxels[:, 0, 2] == 7).all()
+
+
+def test_a_range_of_padding_is_padding(slices, stack_of):
+    images = slices(3, BitsStored=16, HighBit=15)
+    for image in images:
+        image.add_new("PixelPaddingValue", "SS", -1)  # GE writes either sign
+        image.add_new("PixelPaddingRangeLimit", "US", 65000)
+        pixels = PIXELS + 5
+        pixels[0, :2] = 65535, 65100
+        image.PixelData = pixels.astype("<u2").tobytes()
+    assert (read_volume(stack_of(images)).voxels[:, 0, :2] == 7).all()
+
+
+def test_a_bitmap_in_the_unused_bits_is_not_read(slices, stack_of):
+    images = slices(3)
+    for image in images:
+        image.PixelData = (PIXELS.astype("<u2") | 0x8000).tobytes()
+    assert read_volume(stack_of(images)).voxels.max() == 23
+
+
+def test_values_that_the_header_has_no_bits_for_are_refused(slices, stack_of, monkeypatch):
+    monkeypatch.setattr(volume_module, "pixel_array", lambda path: np.full((4, 6), 4096, np.uint16))
+    with pytest.raises(SeriesRefused, match="beyond its 12 bits"):
+        read_volume(stack_of(slices(3)))
 
 
 def test_cosines_at_the_edge_of_what_the_gate_lets_through_are_read(slices, stack_of):

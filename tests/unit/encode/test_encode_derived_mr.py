@@ -12,7 +12,7 @@ from pydicom import DataElement, Dataset, dcmread
 from pydicom import Sequence as Items
 from pydicom.config import IGNORE
 from pydicom.datadict import keyword_for_tag
-from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEGExtended12Bit
 
 from dicom_node.domain.provenance import Provenance, StoredScale
 from dicom_node.domain.stack import Stack
@@ -143,6 +143,33 @@ def test_lossy_history_is_carried_forward(make_stack: MakeStack, derive_first: D
     image = derive_first(make_stack(compress))
     assert (image.LossyImageCompression, image.LossyImageCompressionRatio) == ("01", 12.5)
     assert image.LossyImageCompressionMethod == "ISO_15444_1"
+
+
+def test_pixels_that_came_by_a_lossy_codec_are_told_to_be_lossy(make_stack: MakeStack, derive_first: Derive) -> None:
+    stack = make_stack(lambda header: setattr(header, "LossyImageCompression", "00"))
+    for frame in stack.frames:
+        frame.header.file_meta.TransferSyntaxUID = JPEGExtended12Bit
+    assert derive_first(stack).LossyImageCompression == "01"
+    assert "LossyImageCompression" not in derive_first(make_stack())
+
+
+@pytest.mark.parametrize("laterality", ["R", "U"])
+def test_the_laterality_of_a_frame_is_that_of_its_image(
+    make_stack: MakeStack, derive_first: Derive, laterality: str
+) -> None:
+    def change(header: Dataset) -> None:
+        header.BodyPartExamined, header.FrameLaterality = "ORBIT", laterality
+
+    image = derive_first(make_stack(change))
+    assert image.ImageLaterality == laterality
+    assert "Laterality" not in image
+
+
+def test_a_series_number_beyond_what_an_integer_string_holds_is_left_empty(
+    make_stack: MakeStack, derive_first: Derive
+) -> None:
+    assert derive_first(make_stack(), series_number=2**31 - 1).SeriesNumber == 2**31 - 1
+    assert derive_first(make_stack(), series_number=2**31).SeriesNumber is None
 
 
 def stuff(header: Dataset) -> None:
