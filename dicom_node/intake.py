@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TypeVar
 import structlog
 
 from dicom_node.assemble.collector import Closed
-from dicom_node.boundary import apart
+from dicom_node.boundary import Boundary
 from dicom_node.domain.series import Series, SeriesEvent, SeriesState
 from dicom_node.parts import Parts
 
@@ -20,9 +20,7 @@ log = structlog.get_logger()
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
-FINISHED = frozenset({SeriesState.ROUTED, SeriesState.IGNORED, SeriesState.HELD})
-# A folder that changed this recently may change again within the resolution of the file system's clock
-FRESH_NS = 2_000_000_000
+_LATE = re.compile(r"(?:^|; )\d+ more instances came after it was complete")
 
 
 class Intake:
@@ -40,95 +38,96 @@ class Intake:
         self._parts = parts
         self._ledger = parts.ledger
         self._clock = parts.clock
-        self._seen: dict[str, int] = {}  # folder -> when it had changed last, ns
-        # folder -> files with images that the series was complete with
-        self._images: _Recent[str, frozenset[Path]] = _Recent(256)
+        self._boundary = Boundary(parts.clock.monotonic)
+        self._began = False
+        self._unsettled: set[str] = set()  # folders that hold something new, or may
         # (series UID, revision) -> headers: deciding, and the jobs of all its stacks, need them soon
         self._headers: _Recent[tuple[str, int], Closed] = _Recent(4)
 
     def collect(self) -> None:
         """Look for new instances in the spool, and close the series that are complete now."""
-        receiving = {each.folder: each for each in self._ledger.series(SeriesState.RECEIVING)}
-        seen, self._seen = self._seen, {}
-        for folder, changed_ns in self._parts.spool.folders():
-            if folder in receiving or seen.get(folder) != changed_ns:
-                with apart("collect"):
-                    self._look_into(folder, receiving.get(folder))
-                # the file system's clock is the machine's, not the injected one
-                is_fresh = time.time_ns() - changed_ns < FRESH_NS
-                self._seen[folder] = -1 if is_fresh else changed_ns
-            else:
-                self._seen[folder] = changed_ns
+        # after a start everything is looked at, so the ledger is asked once and not for each
+        known = {each.folder: each for each in self._ledger.series(SeriesState.RECEIVING if self._began else None)}
+        if not self._began:
+            self._unsettled.update(self._parts.spool.folders())
+            self._began = True
+        self._unsettled.update(self._parts.spool.news())
+        self._unsettled.update(each.folder for each in known.values() if each.state is SeriesState.RECEIVING)
+        for folder in sorted(self._unsettled):
+            with self._boundary.apart("collect"):
+                if self._is_settled(folder, known.get(folder) or self._ledger.series_in(folder)):
+                    self._unsettled.discard(folder)
         for closed in self._parts.collector.closed():
-            with apart("complete"):
+            with self._boundary.apart("complete"):
                 self._complete(closed)
 
-    def _look_into(self, folder: str, receiving: Series | None) -> None:
+    def _is_settled(self, folder: str, series: Series | None) -> bool:
+        """Look into a folder; False when there is something in it that can only be dealt with later."""
         paths = self._parts.spool.instances(folder)
         if not paths:
-            return
-        if receiving is None and not self._opened(folder, paths):
-            return
+            return True
+        if series is None:
+            self._add(folder)
+        elif series.state is SeriesState.COMPLETE:
+            return False  # what came since then is late, but nothing is decided yet on what came before
+        elif series.state is not SeriesState.RECEIVING and not self._is_reopened(series, paths):
+            return True
         connected = self._parts.spool.is_sender_connected(folder)
         self._parts.collector.observe(folder, paths, sender_connected=connected)
+        return True  # RECEIVING: looked into at every tick
 
-    def _left_out(self, folder: str, paths: Sequence[Path]) -> str | None:
+    def _add(self, folder: str) -> None:
+        key, now = self._parts.spool.identify(folder), self._clock.now()
+        new = Series(
+            key.series_uid, key.study_uid, folder, SeriesState.RECEIVING, 0, 0, first_seen=now, changed=now,
+            series_number=key.series_number,
+        )  # fmt: skip
+        self._ledger.add_series(new)
+
+    def _is_reopened(self, series: Series, paths: Sequence[Path]) -> bool:
+        """Have a series with late instances in RECEIVING again, where these make a new revision."""
+        if len(paths) <= series.instances:
+            return False
+        sealed = set(self._parts.spool.sealed(series.folder, series.revision))
+        late = [path for path in paths if path not in sealed]
+        left_out = self._left_out(series.folder, late)
+        if left_out is None:
+            self._ledger.change_series(series.series_uid, SeriesEvent.LATE_INSTANCE, self._clock.now())
+            log.info("series_reopened", series_uid=series.series_uid)
+            return True
+        before = _LATE.split(series.reason or "")[0]
+        note = f"{len(late)} more instances came after it was complete: {left_out}"
+        reason = "; ".join(filter(None, (before, note)))
+        self._ledger.note_series(series.series_uid, reason, instances=len(paths))
+        return False
+
+    def _left_out(self, folder: str, late: Sequence[Path]) -> str | None:
         """Say why instances that came late make no new revision; None when they do."""
         if self._parts.settings.completeness.late == "never":
             return "left out, as completeness.late says"
-        known = self._images.get(folder)
-        if known is not None:
-            # a Raw Data object that follows its image changes nothing in what is derived from the image
-            late = self._parts.collector.read(folder, [path for path in paths if path not in known])
-            if not late.frames and not late.broken:
-                return "; ".join(late.set_aside)
-        return None
-
-    def _opened(self, folder: str, paths: Sequence[Path]) -> bool:
-        """Have a series that is new, or has late instances, in RECEIVING; tell whether it is."""
-        identity = self._parts.spool.identify(folder)
-        series = self._ledger.find_series(identity.series_uid)
-        now = self._clock.now()
-        if series is None:
-            new = Series(
-                identity.series_uid, identity.study_uid, folder, SeriesState.RECEIVING, 0, 0, first_seen=now,
-                changed=now, series_number=identity.series_number,
-            )  # fmt: skip
-            self._ledger.add_series(new)
-            return True
-        if series.state not in FINISHED or len(paths) <= series.instances:
-            return series.state is SeriesState.RECEIVING
-        left_out = self._left_out(folder, paths)
-        if left_out is not None:
-            more = len(paths) - series.instances
-            note = f"{more} more instances came after it was complete: {left_out}"
-            self._ledger.note_series(
-                series.series_uid, "; ".join(filter(None, (series.reason, note))), instances=len(paths)
-            )
-            return False
-        self._ledger.change_series(series.series_uid, SeriesEvent.LATE_INSTANCE, now)
-        log.info("series_reopened", series_uid=series.series_uid)
-        return True
+        # a Raw Data object that follows its image changes nothing in what is derived from the image
+        found = self._parts.collector.read(folder, late)
+        return "; ".join(found.set_aside) if late and not found.frames and not found.broken else None
 
     def _complete(self, closed: Closed) -> None:
-        identity = self._parts.spool.identify(closed.folder)
-        before = self._ledger.find_series(identity.series_uid)
-        revision = 1 if before is None else before.revision + 1
-        series = self._ledger.change_series(
-            identity.series_uid, SeriesEvent.COMPLETED, self._clock.now(),
+        series = self._ledger.series_in(closed.folder)
+        assert series is not None  # only what is in the ledger is observed
+        revision = series.revision + 1
+        self._parts.spool.seal(closed.folder, revision, closed.paths)
+        self._ledger.change_series(
+            series.series_uid, SeriesEvent.COMPLETED, self._clock.now(),
             revision=revision, instances=closed.instances, evidence=closed.evidence, reason=None,
         )  # fmt: skip
         self._parts.collector.forget(closed.folder)
-        self._images[closed.folder] = frozenset(frame.path for frame in closed.frames)
         self._headers[series.series_uid, revision] = closed
-        log.info("series_complete", series_uid=series.series_uid, instances=series.instances, revision=revision)
+        log.info("series_complete", series_uid=series.series_uid, instances=closed.instances, revision=revision)
 
-    def read(self, series: Series) -> Closed:
-        """Return the headers of a series that is complete."""
-        key = (series.series_uid, series.revision)
+    def read(self, series: Series, revision: int) -> Closed:
+        """Return the headers of a revision of a series, whatever came after it."""
+        key = (series.series_uid, revision)
         closed = self._headers.get(key)
         if closed is None:
-            paths = self._parts.spool.instances(series.folder)
+            paths = self._parts.spool.sealed(series.folder, revision)
             closed = self._headers[key] = self._parts.collector.read(series.folder, paths)
         return closed
 

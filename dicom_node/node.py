@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Literal
 
 import structlog
-from apscheduler.schedulers.background import BackgroundScheduler
 from prometheus_client.core import Metric
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,11 +18,12 @@ from dicom_node.console.health import metrics, problems
 from dicom_node.console.http import HttpServer, console
 from dicom_node.domain.clock import SystemClock
 from dicom_node.errors import RefusedToStart
-from dicom_node.log import culprit
+from dicom_node.pipeline import Pipeline
 from dicom_node.receive.counters import Counts
 from dicom_node.settings import Settings
 from dicom_node.spool.identity import claim
 from dicom_node.spool.retention import expire, limit
+from dicom_node.ticks import Ticks
 
 Role = Literal["all", "receiver", "engine", "console"]
 
@@ -36,7 +36,9 @@ STALLED_AFTER_S = 60
 """A tick that is this late means that something in the engine hangs."""
 
 DRAIN_S = 4.0
-"""How long open associations may go on when the node ends; with what follows it stays within 10 s."""
+"""How long open associations may go on when the node ends."""
+WAIT_S = 4.0
+"""How long deliveries and jobs under way may, after that; together they stay within 10 s."""
 
 log = structlog.get_logger()
 
@@ -62,7 +64,6 @@ class Node:
         self._receives = role in ("all", "receiver")
         self._works = role in ("all", "engine")
         self._stopping = threading.Event()
-        self._ticked: dict[str, float] = {}
         self._spool = open_spool(settings)
         self._claims = [
             claim(settings.data_dir, name)
@@ -78,7 +79,7 @@ class Node:
         )
         self._receiver = open_receiver(settings, self._spool) if self._receives else None
         self._console = self._open_console() if role in ("all", "console") else None
-        self._scheduler = BackgroundScheduler(timezone="UTC")
+        self._ticks = Ticks(self._stopping)
         self._senders = ThreadPoolExecutor(max_workers=8, thread_name_prefix="deliver")
         self._sending: dict[str, Future[None]] = {}
 
@@ -93,7 +94,7 @@ class Node:
         return ports
 
     def start(self) -> None:
-        """Begin: reconcile what an earlier end left behind, then work, then receive.
+        """Begin: reconcile what an earlier end left behind, then receive, then work.
 
         Raises
         ------
@@ -104,9 +105,10 @@ class Node:
             self._spool.sweep()
         if self._pipeline is not None:
             self._pipeline.reconcile()
-            self._schedule()
         if self._receiver is not None:
-            self._receiver.start()
+            self._receiver.start()  # may be refused: nothing else has begun
+        if self._pipeline is not None:
+            self._begin_to_work(self._pipeline)
         if self._console is not None:
             self._console.start()
         log.info("node_started", count=len(self.addresses))
@@ -117,72 +119,52 @@ class Node:
         self._stopping.set()
         if self._receiver is not None:
             self._receiver.stop(DRAIN_S)
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
         if self._pipeline is not None:
             self._pipeline.stop()
         self._executor.close()
         self._senders.shutdown(wait=False, cancel_futures=True)
         if self._console is not None:
             self._console.stop()
-        self._wait_for_senders(2.0)
-        for held in self._claims:
-            held.close()
+        self._wait(WAIT_S)
+        # the claims end with the process: until then a thread may still be at work
         log.info("node_stopped")
 
     def reload_rules(self) -> None:
         """Read the rules again now; broken ones change nothing."""
         if self._pipeline is not None:
-            self._pipeline.reload_rules()
+            self._ticks.run("rules", self._pipeline.reload_rules)
 
-    def _wait_for_senders(self, at_most_s: float) -> None:
+    def _wait(self, at_most_s: float) -> None:
+        """Wait for what is under way, but not longer; what was not confirmed is done again after the next start."""
         end = time.monotonic() + at_most_s
-        for future in self._sending.values():
-            if not future.cancelled():
-                with_time_left = max(0.0, end - time.monotonic())
-                _settled(future, with_time_left)
+        wait(list(self._sending.values()), timeout=at_most_s)
+        self._ticks.join(end - time.monotonic())
 
     # --- ticks
 
-    def _schedule(self) -> None:
-        pipeline = self._pipeline
-        assert pipeline is not None
+    def _begin_to_work(self, pipeline: Pipeline) -> None:
         ticks: Mapping[str, tuple[Callable[[], object], float]] = {
             "collect": (partial(_in_turn, pipeline.collect, pipeline.route), COLLECT_EVERY_S),
-            "infer": (self._infer_all, INFER_EVERY_S),
-            "deliver": (self._deliver_all, DELIVER_EVERY_S),
+            "infer": (partial(self._infer_all, pipeline), INFER_EVERY_S),
+            "deliver": (partial(self._deliver_all, pipeline), DELIVER_EVERY_S),
             "rules": (pipeline.reload_rules_if_changed, RULES_EVERY_S),
             "expire": (self._expire, EXPIRE_EVERY_S),
         }
         for name, (tick, seconds) in ticks.items():
-            self._ticked[name] = time.monotonic()
-            self._scheduler.add_job(
-                partial(self._tick, name, tick), "interval", seconds=seconds, id=name, max_instances=1, coalesce=True
-            )
-        self._scheduler.start()
+            self._ticks.start(name, tick, every_s=seconds)
 
-    def _tick(self, name: str, tick: Callable[[], object]) -> None:
-        """Run one tick; whatever goes wrong in it, the next one comes."""
-        if self._stopping.is_set():
-            return
-        try:
-            tick()
-        except Exception as error:  # the boundary between our work and the scheduler's thread
-            log.error("tick_failed", where=name, error=culprit(error))
-        else:
-            self._ticked[name] = time.monotonic()
+    def _infer_all(self, pipeline: Pipeline) -> None:
+        while not self._stopping.is_set() and pipeline.infer():
+            self._ticks.ended_well("infer")
 
-    def _infer_all(self) -> None:
-        assert self._pipeline is not None
-        while not self._stopping.is_set() and self._pipeline.infer():
-            self._ticked["infer"] = time.monotonic()
-
-    def _deliver_all(self) -> None:
+    def _deliver_all(self, pipeline: Pipeline) -> None:
         """Give every destination a thread of its own, so that a slow one holds up none of the others."""
-        assert self._pipeline is not None
-        for name in self._pipeline.destinations_due():
+        for name in pipeline.destinations_due():
+            if self._stopping.is_set():
+                return
             if name not in self._sending or self._sending[name].done():
-                self._sending[name] = self._senders.submit(self._tick, "deliver", partial(self._pipeline.deliver, name))
+                deliver = partial(self._ticks.run, "deliver", partial(pipeline.deliver, name))
+                self._sending[name] = self._senders.submit(deliver)
 
     def _expire(self) -> None:
         before = limit(SystemClock().now(), self._settings.retention.keep_days)
@@ -216,9 +198,8 @@ class Node:
         return None
 
     def _engine(self) -> str | None:
-        now = time.monotonic()
-        limits = {"infer": self._settings.infer.timeout_s + STALLED_AFTER_S, "expire": 2 * EXPIRE_EVERY_S}
-        late = [name for name, at in self._ticked.items() if now - at > limits.get(name, STALLED_AFTER_S)]
+        limits_s = {"infer": self._settings.infer.timeout_s + STALLED_AFTER_S, "expire": 2 * EXPIRE_EVERY_S}
+        late = self._ticks.late(limits_s, otherwise_s=STALLED_AFTER_S)
         return f"{', '.join(late)} did not end well for a while: see the log" if late else None
 
     def _rules(self) -> str | None:
@@ -249,11 +230,3 @@ def _received(counts: Counts) -> dict[str, int]:
 def _in_turn(*steps: Callable[[], object]) -> None:
     for step in steps:
         step()
-
-
-def _settled(future: Future[None], at_most_s: float) -> None:
-    """Wait for a delivery to end, but not longer; what was not confirmed is sent again at the next start."""
-    try:
-        future.result(timeout=at_most_s)
-    except TimeoutError:
-        log.info("delivery_cut_short")

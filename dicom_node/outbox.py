@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 
 import structlog
 
+from dicom_node.boundary import Boundary
 from dicom_node.deliver.backoff import next_attempt
-from dicom_node.domain.delivery import Delivery, DeliveryEvent, DeliveryState
+from dicom_node.domain.delivery import Delivery, DeliveryEvent
 from dicom_node.domain.job import Job, JobEvent, JobState
 from dicom_node.errors import DeliveryDeferred, DeliveryRefused
 from dicom_node.log import culprit
@@ -30,16 +31,23 @@ class Outbox:
         self._parts = parts
         self._ledger = parts.ledger
         self._clock = parts.clock
+        self._boundary = Boundary(parts.clock.monotonic)
 
     def due(self) -> list[str]:
         """Return the names of the destinations for which something is due."""
-        return list(dict.fromkeys(delivery.destination for delivery in self._ledger.due(self._clock.now())))
+        return list(dict.fromkeys(delivery.destination for delivery in self._due()))
 
     def deliver(self, destination: str) -> None:
         """Send what is due to one destination, until it says that it cannot take more now."""
-        for delivery in self._ledger.due(self._clock.now()):
-            if delivery.destination == destination and not self._attempt(delivery):
-                break
+        takes_more = True
+        for delivery in self._due():
+            if delivery.destination == destination and takes_more:
+                with self._boundary.apart("deliver"):
+                    takes_more = self._attempt(delivery)
+
+    def _due(self) -> list[Delivery]:
+        longest_wait = timedelta(seconds=self._parts.settings.deliver.retry_max_s)
+        return self._ledger.due(self._clock.now(), longest_wait=longest_wait)
 
     def _attempt(self, delivery: Delivery) -> bool:
         """Send one derived series; tell whether the destination takes more."""
@@ -69,21 +77,12 @@ class Outbox:
     def _record(self, job: Job, delivery: Delivery, event: DeliveryEvent, reason: str | None) -> None:
         retry = self._parts.settings.deliver
         wait_s = next_attempt(delivery.attempts + 1, first_s=retry.retry_first_s, maximum_s=retry.retry_max_s)
-        at = self._clock.now() + timedelta(seconds=wait_s)
-        deliveries = self._ledger.change_delivery(delivery, event, next_attempt=at, reason=reason)
+        now = self._clock.now()
+        at = now + timedelta(seconds=wait_s)
+        changed = self._ledger.change_delivery(delivery, event, now, next_attempt=at, reason=reason)
         log.info("delivery", job_id=job.id, destination=delivery.destination, state=event.value)
-        self.settle(job, deliveries)
-
-    def settle(self, job: Job, deliveries: Sequence[Delivery]) -> None:
-        """End a job whose deliveries have all come to an end."""
-        states = {delivery.state for delivery in deliveries}
-        if DeliveryState.WAITING in states:
-            return
-        reasons = [f"{d.destination}: {d.reason}" for d in deliveries if d.reason]
-        refused = DeliveryState.REFUSED in states
-        event = JobEvent.FAILED if refused else JobEvent.DELIVERED
-        settled = self._ledger.change_job(job.id, event, self._clock.now(), reason="; ".join(reasons) or None)
-        log.info("job_changed", job_id=job.id, state=settled.state.value, attempt=settled.attempts)
+        if changed.state is not job.state:
+            log.info("job_changed", job_id=job.id, state=changed.state.value, attempt=changed.attempts)
 
 
 def _refused(refused: Mapping[str, int], sent: int) -> str:

@@ -7,19 +7,22 @@ of each other stands in the ledger, so that a node that was killed goes on where
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from dicom_node.assemble.collector import Closed
 from dicom_node.assemble.gate import series_refusal
 from dicom_node.assemble.stacks import split
-from dicom_node.boundary import apart
+from dicom_node.boundary import Boundary
 from dicom_node.derivation import derive, refusal
 from dicom_node.domain.job import Job, JobEvent, JobState
 from dicom_node.domain.series import Series, SeriesEvent, SeriesState
 from dicom_node.encode import derived_mr
-from dicom_node.errors import JobFailed, JobHeld, SeriesRefused
+from dicom_node.errors import IllegalTransition, JobFailed, JobHeld, SeriesRefused
 from dicom_node.intake import Intake
 from dicom_node.jobs import job_for, provenance_of
 from dicom_node.log import culprit
@@ -30,6 +33,10 @@ from dicom_node.route.matcher import RuleVerdict, explain, matching
 from inference.errors import BundleRefused
 
 log = structlog.get_logger()
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
+"""What the machine lacks, whichever job is tried."""
+LOOK_FOR_ROOM_EVERY_S = 30.0
 
 
 class Pipeline:
@@ -47,17 +54,22 @@ class Pipeline:
         self._clock = parts.clock
         self._intake = Intake(parts)
         self._outbox = Outbox(parts)
+        self._boundary = Boundary(parts.clock.monotonic)
+        self._waits_until = 0.0  # on the monotonic clock
         self._stopping = False
 
     # --- the node's own life
 
     def reconcile(self) -> None:
-        """Bring ledger and spool together after an end of any kind; nothing may be running yet."""
-        for job in self._ledger.jobs():
-            if job.state is JobState.RUNNING:
-                self._stopped(job, "the node ended while the model ran")
-            elif job.state is JobState.DELIVERING:
-                self._outbox.settle(job, self._ledger.deliveries(job.id))
+        """Decide on jobs that are RUNNING in the ledger alone: the node was killed, or could not write how they ended.
+
+        Nothing may be running. What the spool holds beyond the ledger, `collect` finds.
+        """
+        for job in self._ledger.jobs_in(JobState.RUNNING):
+            if self._parts.results.paths(job.id):
+                self._change(job, JobEvent.ENCODED, None)
+            else:
+                self._stopped(job, "the node ended in the middle of it")
 
     def stop(self) -> None:
         """Say that the node ends: a job that breaks from now on was not at fault."""
@@ -89,18 +101,23 @@ class Pipeline:
     def route(self) -> None:
         """Decide on every complete series: which rules want it, and which of them may have it."""
         for series in self._ledger.series(SeriesState.COMPLETE):
-            with apart("route"):
+            with self._boundary.apart("route"):
                 self._route(series)
 
     def _route(self, series: Series) -> None:
-        closed = self._intake.read(series)
         try:
-            event, jobs, reason = self._decide(series, closed)
+            event, jobs, reason = self._decide(series, self._intake.read(series, series.revision))
+            self._routed(series, event, jobs, reason=reason)
         except (SeriesRefused, BundleRefused) as held:
-            event, jobs, reason = SeriesEvent.HELD, [], str(held)
+            self._routed(series, SeriesEvent.HELD, [], reason=str(held))
         except Exception as error:  # one series that the node cannot digest must not stop the others
+            if _lack(error) is not None:
+                raise
             log.error("route_failed", series_uid=series.series_uid, error=culprit(error))
-            event, jobs, reason = SeriesEvent.HELD, [], f"the node failed on it ({culprit(error)}): please report this"
+            reason = f"the node failed on it ({culprit(error)}): please report this"
+            self._routed(series, SeriesEvent.HELD, [], reason=reason)
+
+    def _routed(self, series: Series, event: SeriesEvent, jobs: Sequence[Job], *, reason: str | None) -> None:
         late = self._parts.settings.completeness.late
         made = self._ledger.route(series.series_uid, event, self._clock.now(), jobs=jobs, reason=reason, late=late)
         log.info("series_routed", series_uid=series.series_uid, state=event.value, count=len(made))
@@ -134,12 +151,16 @@ class Pipeline:
 
     def infer(self) -> bool:
         """Work off the next job, if there is one, and tell whether there was."""
-        queued = self._ledger.next_queued()
+        self.reconcile()
+        queued = self._ledger.next_queued() if self._clock.monotonic() >= self._waits_until else None
         if queued is None:
             return False
-        job = self._ledger.change_job(
-            queued.id, JobEvent.STARTED, self._clock.now(), attempts=queued.attempts + 1, reason=None
-        )
+        try:
+            job = self._ledger.change_job(
+                queued.id, JobEvent.STARTED, self._clock.now(), attempts=queued.attempts + 1, reason=None
+            )
+        except IllegalTransition:  # superseded just now
+            return True
         try:
             self._derive(job)
         except (SeriesRefused, JobHeld, BundleRefused) as held:
@@ -147,15 +168,16 @@ class Pipeline:
         except JobFailed as failed:
             self._stopped(job, str(failed))
         except Exception as error:  # one job that the node cannot digest must not stop the others
-            log.error("job_failed", job_id=job.id, error=culprit(error))
-            self._change(job, JobEvent.FAILED, f"the node failed on it ({culprit(error)}): please report this")
+            self._broke(job, error)
         else:
             self._change(job, JobEvent.ENCODED, None)
         return True
 
     def _derive(self, job: Job) -> None:
+        if self._parts.results.paths(job.id):
+            return  # a PACS may hold some of them already: they are sent again as they are
         series = self._ledger.find_series(job.series_uid)
-        closed = self._intake.read(series) if series else None
+        closed = self._intake.read(series, job.revision) if series else None
         stack = next((s for s in split(closed.frames) if s.label == job.stack), None) if closed else None
         if closed is None or stack is None:
             raise SeriesRefused("its instances are not in the spool any more: send the series again")
@@ -168,6 +190,18 @@ class Pipeline:
         self._parts.results.write(job.id, [derived_mr.to_bytes(instance) for instance in derived.instances])
         for stage, seconds in derived.seconds.items():
             log.debug("stage_done", job_id=job.id, where=stage, seconds=round(seconds, 3))
+
+    def _broke(self, job: Job, error: Exception) -> None:
+        """Fail a job; or have it wait, when the trouble is the machine's, which would end one job after another."""
+        log.error("job_failed", job_id=job.id, error=culprit(error))
+        lack = _lack(error)
+        if lack is None:
+            self._change(job, JobEvent.FAILED, f"the node failed on it ({culprit(error)}): please report this")
+            return
+        self._waits_until = self._clock.monotonic() + LOOK_FOR_ROOM_EVERY_S
+        self._ledger.change_job(
+            job.id, JobEvent.INTERRUPTED, self._clock.now(), attempts=job.attempts - 1, reason=f"it waits: {lack}"
+        )
 
     def _stopped(self, job: Job, reason: str) -> None:
         """Try a job again that did not come to its end, a bounded number of times."""
@@ -191,6 +225,13 @@ class Pipeline:
     def deliver(self, destination: str) -> None:
         """Send what is due to one destination, until it says that it cannot take more now."""
         self._outbox.deliver(destination)
+
+
+def _lack(error: Exception) -> str | None:
+    """Say what the machine lacks that any other series or job would miss too; None when the fault lies elsewhere."""
+    if isinstance(error, OperationalError):
+        return "the ledger cannot be used"
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno in NO_ROOM else None
 
 
 def _named(stack: str, reason: str | None) -> str:

@@ -21,3 +21,7 @@ class FakeClock:
     def advance(self, *, seconds: float) -> None:
         self._now += timedelta(seconds=seconds)
         self._monotonic += seconds
+
+    def set_back(self, by: timedelta) -> None:
+        """Change the time of day alone, as an admin or a time server may."""
+        self._now -= by

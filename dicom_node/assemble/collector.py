@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from dicom_node.assemble.frames import read_frames
 from dicom_node.domain.ports import Clock
 from dicom_node.domain.stack import Frame
 from dicom_node.errors import SeriesRefused
+from dicom_node.log import culprit
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,8 @@ class Closed:
         Why files of it brought no frames, each reason once.
     broken
         Those of them that are faults: `gate.series_refusal` holds the series for them.
-    instances
-        How many files it has.
+    paths
+        All its files.
     """
 
     folder: str
@@ -38,7 +39,12 @@ class Closed:
     frames: tuple[Frame, ...]
     set_aside: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
-    instances: int = 0
+    paths: tuple[Path, ...] = ()
+
+    @property
+    def instances(self) -> int:
+        """How many files it has."""
+        return len(self.paths)
 
 
 @dataclass(slots=True)
@@ -61,6 +67,9 @@ class _Arriving:
         except SeriesRefused as refused:
             self.broken.append(str(refused))
             return
+        except Exception as error:  # the boundary to bytes that others wrote: a slice must never be missing unsaid
+            self.broken.append(f"the node failed on it ({culprit(error)}): please report this")
+            return
         self.frames[path] = content.frames
         if content.set_aside is not None:
             self.set_aside.append(content.set_aside)
@@ -70,7 +79,7 @@ class _Arriving:
 
     def closed(self, folder: str, because: str) -> Closed:
         aside = tuple(dict.fromkeys((*self.set_aside, *self.broken)))
-        return Closed(folder, because, self.all_frames(), aside, tuple(self.broken), len(self.frames))
+        return Closed(folder, because, self.all_frames(), aside, tuple(self.broken), tuple(sorted(self.frames)))
 
 
 class Collector:
@@ -126,9 +135,16 @@ class Collector:
             return None
         quiet_s = self._clock.monotonic() - series.last_came
         if quiet_s < self._waits.settle_s:  # geometry is not believed yet, so it is not worked out
-            series.quick = series.quick or whole_series(series.all_frames())
+            series.quick = series.quick or _seen(whole_series, series)
             shape = series.quick
         else:
-            series.full = series.full or shape_of(series.all_frames())
+            series.full = series.full or _seen(shape_of, series)
             shape = series.full
         return evidence(shape, self._waits, quiet_s=quiet_s, sender_connected=series.sender_connected)
+
+
+def _seen(look: Callable[[Sequence[Frame]], Shape], series: _Arriving) -> Shape:
+    try:
+        return look(series.all_frames())
+    except Exception:  # the boundary between one series and the next; silence closes this one, and routing says why
+        return Shape()

@@ -37,6 +37,7 @@ def serve(
     """
     # blocked before any thread is there and taken by sigwait: a handler could come between a look and a wait
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+    os.umask(0o027)  # the ledger, which SQLite makes, is for those who may read the images
     settings = settings_of(config)
     from dicom_node.log import set_up
     from dicom_node.node import Node

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from dicom_node.domain.job import JobEvent
 from dicom_node.errors import IllegalTransition
 
 
@@ -71,3 +73,14 @@ class Delivery:
             raise IllegalTransition(f"delivery of job {self.job_id}", self.state, event) from None
         attempts = 0 if event is DeliveryEvent.RETRIED else self.attempts + 1
         return replace(self, state=state, attempts=attempts, next_attempt=next_attempt, reason=reason)
+
+
+def outcome(deliveries: Iterable[Delivery]) -> tuple[JobEvent, str | None] | None:
+    """Return what its deliveries mean for a job, and what the destinations said; None while one still waits."""
+    deliveries = list(deliveries)
+    states = {delivery.state for delivery in deliveries}
+    if DeliveryState.WAITING in states:
+        return None
+    reasons = [f"{each.destination}: {each.reason}" for each in deliveries if each.reason]
+    event = JobEvent.FAILED if DeliveryState.REFUSED in states else JobEvent.DELIVERED
+    return event, "; ".join(reasons) or None

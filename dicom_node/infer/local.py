@@ -21,7 +21,7 @@ import numpy as np
 from dicom_node.domain.ports import InferenceOutcome, InferenceRequest
 from dicom_node.errors import JobHeld, ModelCrashed, ModelTimedOut
 from dicom_node.infer.scratch import Scratch
-from inference.volume import Volume
+from inference.volume import Float32Array, Volume
 from inference.worker import INPUT, OUTPUT
 
 _LONGEST_ANSWER = 1 << 20
@@ -72,7 +72,7 @@ class LocalExecutor:
 
     def _run(self, request: InferenceRequest) -> InferenceOutcome:
         with self._scratch.folder() as folder:
-            np.save(folder / INPUT, request.volume.voxels, allow_pickle=False)
+            _save(folder / INPUT, request.volume.voxels)
             answer = self._ask(request, folder)
             if answer["ok"] is not True:
                 error = JobHeld if answer["kind"] == "refused" else ModelCrashed
@@ -193,3 +193,10 @@ class LocalExecutor:
                 with suppress(OSError):  # what was not yet written is lost with the child
                     pipe.close()
         self._child = None
+
+
+def _save(path: Path, voxels: Float32Array) -> None:
+    """Write voxels, and pass on why where they cannot be: NumPy's own message of a full disk has no errno."""
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(voxels))
+        file.write(np.ascontiguousarray(voxels).data)

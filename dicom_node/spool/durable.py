@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
 
@@ -33,12 +34,22 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, whose parent exists, and have its name on the disk."""
+    """Make a folder, whose parent exists, and have its name on the disk.
+
+    One that is there and empty may be there for less than that: whoever made it has not come to the end, or failed.
+    """
     try:
         folder.mkdir(mode=0o750)
     except FileExistsError:
-        return
-    sync_folder(folder.parent)
+        with os.scandir(folder) as entries:
+            if any(entries):
+                return
+    try:
+        sync_folder(folder.parent)
+    except OSError:
+        with suppress(OSError):  # to be made anew: syncing once more what failed to be synced proves nothing
+            folder.rmdir()
+        raise
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -51,14 +62,27 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     files
         Name to content.
     """
-    part = folder.with_name(folder.name + ".part")
-    if part.exists():
-        rmtree(part)
-    part.mkdir(mode=0o750)
-    for name, content in files.items():
-        write_file(part / name, [content])
-    sync_folder(part)
-    if folder.exists():
-        rmtree(folder)
-    part.rename(folder)
+    remove_folder(folder)
+    part = _part(folder)
+    try:
+        part.mkdir(mode=0o750)
+        for name, content in files.items():
+            write_file(part / name, [content])
+        sync_folder(part)
+        part.rename(folder)
+    except OSError:
+        rmtree(part, ignore_errors=True)  # on a full disk it would be in its own way
+        raise
     sync_folder(folder.parent)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder of files so that it is there whole or not at all."""
+    rmtree(_part(folder), ignore_errors=True)
+    with suppress(FileNotFoundError):
+        folder.rename(_part(folder))
+    rmtree(_part(folder), ignore_errors=True)
+
+
+def _part(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".part")

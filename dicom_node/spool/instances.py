@@ -7,8 +7,9 @@ import fcntl
 import hashlib
 import os
 import shutil
+import struct
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.dataset import FileMetaDataset
+from pydicom.errors import InvalidDicomError
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_file_meta_info
 from pydicom.filewriter import write_file_meta_info
@@ -28,10 +30,12 @@ from dicom_node.spool import durable
 
 OUT_OF_RESOURCES = 0xA700  # PS3.4 table B.2-1
 
+_LARGEST_NUMBER = 10**9
+"""IS ends at 2**31 (PS3.5 6.2), and derived series are numbered above their source."""
 
 # A zero preamble: the sender's may hold an executable, and nothing of it is data (PS3.10 7.1)
 _PREAMBLE = bytes(128) + b"DICM"
-_INSTANCE, _CONFLICT, _SENDER = ".dcm", ".conflict", ".sender"
+_INSTANCE, _CONFLICT, _SENDER, _REVISION = ".dcm", ".conflict", ".sender", ".revision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +71,9 @@ class Spool:
     def __init__(self, root: Path, *, min_free_bytes: int = 0) -> None:
         self._series = root / "series"
         self._incoming = root / "incoming"
+        self._news = root / "news"
         self._min_free_bytes = min_free_bytes
-        for folder in (root, self._series, self._incoming):
+        for folder in (root, self._series, self._incoming, self._news):
             folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         durable.sync_folder(root)
 
@@ -91,6 +96,8 @@ class Spool:
         finally:
             temporary.unlink(missing_ok=True)
         durable.sync_folder(folder)
+        # not synced: after a power cut every folder is looked into
+        (self._news / folder.name).touch()
         return stored
 
     def _refuse_when_full(self) -> None:
@@ -123,30 +130,58 @@ class Spool:
         """Tell whether any process holds a mark in a series folder; marks of dead processes are removed."""
         return any(not _removed_as_left_over(path) for path in (self._series / folder).glob("*" + _SENDER))
 
-    def folders(self) -> Iterator[tuple[str, int]]:
-        """Yield each series folder's name and when it last changed, ns since 1970."""
-        with os.scandir(self._series) as entries:
-            for entry in entries:
-                yield entry.name, entry.stat().st_mtime_ns
+    def folders(self) -> list[str]:
+        """Return the names of all series folders."""
+        return os.listdir(self._series)
+
+    def news(self) -> Iterator[str]:
+        """Yield the folders into which something was put since they were last yielded here, each once.
+
+        Until the process ends it is for the caller to remember them; after a start, all folders are news.
+        """
+        for name in os.listdir(self._news):
+            # before it is looked into: what comes from now on is told again
+            (self._news / name).unlink(missing_ok=True)
+            yield name
 
     def instances(self, folder: str) -> list[Path]:
-        """Return the instance files of a series folder, sorted."""
-        return sorted((self._series / folder).glob("*" + _INSTANCE))
+        """Return the instance files of a series folder, sorted; none when it is gone."""
+        place = self._series / folder
+        try:
+            return [place / name for name in sorted(os.listdir(place)) if name.endswith(_INSTANCE)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
     def identify(self, folder: str) -> SeriesKey:
-        """Tell which series a folder holds; the folder holds an instance."""
-        header = dcmread(
-            self.instances(folder)[0],
-            stop_before_pixels=True,
-            force=True,
-            specific_tags=["StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber"],
-        )
-        number = str(header.get("SeriesNumber", "")).strip()
-        return SeriesKey(
-            str(header.StudyInstanceUID),
-            str(header.SeriesInstanceUID),
-            int(number) if number.removeprefix("-").isdecimal() else None,
-        )
+        """Tell which series a folder holds, by the first of its files that can be read.
+
+        Raises
+        ------
+        ValueError
+            When there is none.
+        """
+        for path in self.instances(folder):
+            key = _series_key(path)
+            if key is not None and folder_name(key.series_uid) == folder:
+                return key
+        raise ValueError("no file of this folder tells which series it belongs to")
+
+    def seal(self, folder: str, revision: int, paths: Sequence[Path]) -> None:
+        """Write down, durably, which of the instances of a series its revision consists of."""
+        place = self._series / folder
+        temporary = self._incoming / uuid.uuid4().hex
+        durable.write_file(temporary, ["\n".join(path.name for path in paths).encode()])
+        temporary.rename(place / f"{revision}{_REVISION}")
+        durable.sync_folder(place)
+
+    def sealed(self, folder: str, revision: int) -> list[Path]:
+        """Return the instances of a revision; all that there are when the folder was emptied since and filled again."""
+        place = self._series / folder
+        try:
+            names = (place / f"{revision}{_REVISION}").read_text()
+        except FileNotFoundError:
+            return self.instances(folder)
+        return [place / name for name in names.split()]
 
     def conflicts(self, folder: str) -> list[Conflict]:
         """Return what came again with other content, oldest first."""
@@ -159,9 +194,27 @@ class Spool:
             for path in paths
         ]
 
-    def discard(self, folder: str) -> None:
-        """Delete a series folder with everything in it."""
-        shutil.rmtree(self._series / folder, ignore_errors=True)
+    def discard(self, folder: str, *, instances: int) -> bool:
+        """Delete a series folder, unless more instances or a sender have come meanwhile; tell whether it did.
+
+        What is put there while this goes on stays: only what was there at first is deleted.
+
+        Parameters
+        ----------
+        instances
+            How many are known of.
+        """
+        place = self._series / folder
+        names = os.listdir(place)
+        if any(name.endswith(_SENDER) for name in names) or sum(name.endswith(_INSTANCE) for name in names) > instances:
+            return False
+        for name in names:
+            (place / name).unlink(missing_ok=True)
+        try:
+            place.rmdir()
+        except OSError:
+            return False
+        return True
 
     def sweep(self) -> int:
         """Delete what interrupted receptions left behind, and return how many; nothing of it was acknowledged.
@@ -190,6 +243,9 @@ def _file_meta(key: InstanceKey, transport: Transport) -> bytes:
     meta.TransferSyntaxUID = UID(transport.transfer_syntax_uid)
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+    # so that no header, however broken, keeps a series from being told (PS3.10 7.1)
+    meta.PrivateInformationCreatorUID = UID(IMPLEMENTATION_CLASS_UID)
+    meta.PrivateInformation = f"{key.study_uid}\n{key.series_uid}\n".encode()
     meta.SendingApplicationEntityTitle = transport.calling_ae
     meta.ReceivingApplicationEntityTitle = transport.called_ae
     buffer = DicomBytesIO()
@@ -197,22 +253,51 @@ def _file_meta(key: InstanceKey, transport: Transport) -> bytes:
     return buffer.getvalue()
 
 
+def _series_key(path: Path) -> SeriesKey | None:
+    meta = _read_meta(path)
+    if meta is None or meta.get("PrivateInformationCreatorUID") != IMPLEMENTATION_CLASS_UID:
+        return None
+    study_uid, series_uid, *_ = meta.PrivateInformation.decode().split("\n")
+    return SeriesKey(study_uid, series_uid, _series_number(path))
+
+
+def _read_meta(path: Path) -> FileMetaDataset | None:
+    """Return the file meta information, None where the file is damaged."""
+    try:
+        return read_file_meta_info(path)
+    except (InvalidDicomError, EOFError, ValueError, AttributeError, struct.error):
+        return None
+
+
+def _series_number(path: Path) -> int | None:
+    """Return SeriesNumber (0020,0011), None where the header has none or cannot be read."""
+    try:
+        header = dcmread(path, stop_before_pixels=True, specific_tags=["SeriesNumber"])
+        number = str(header.get("SeriesNumber", "")).strip()
+    except Exception:  # the boundary to bytes that others wrote; what is wrong with them, assemble says
+        return None
+    known = number.removeprefix("-").isdecimal() and abs(int(number)) < _LARGEST_NUMBER
+    return int(number) if known else None
+
+
 def _link(temporary: Path, final: Path, transfer_syntax_uid: str, dataset: bytes) -> Stored:
-    """Give a written file its name; never replace one that is there."""
+    """Give a written file its name; never replace other content that is there.
+
+    The same content does replace what is there: whoever wrote that may not have come to have it on the disk.
+    """
     try:
         os.link(temporary, final)
     except FileExistsError:
-        if _holds(final, transfer_syntax_uid, dataset):
-            return Stored.DUPLICATE
-        aside = final.with_suffix(f".{hashlib.sha256(dataset).hexdigest()[:16]}{_CONFLICT}")
-        if not aside.exists():
-            temporary.rename(aside)
-        return Stored.CONFLICT
+        meta = _read_meta(final)
+        if meta is not None and not _holds(final, meta, transfer_syntax_uid, dataset):
+            temporary.rename(final.with_suffix(f".{hashlib.sha256(dataset).hexdigest()[:16]}{_CONFLICT}"))
+            return Stored.CONFLICT
+        temporary.rename(final)
+        return Stored.NEW if meta is None else Stored.DUPLICATE
     return Stored.NEW
 
 
-def _holds(path: Path, transfer_syntax_uid: str, dataset: bytes) -> bool:
-    meta = read_file_meta_info(path)
+def _holds(path: Path, meta: FileMetaDataset, transfer_syntax_uid: str, dataset: bytes) -> bool:
     with path.open("rb") as file:
         # preamble, prefix, the group length element of 12 bytes, then as many bytes as it says
         file.seek(len(_PREAMBLE) + 12 + int(meta.FileMetaInformationGroupLength))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, Table, func, insert, select, text, update
+from sqlalchemy import Connection, RowMapping, Select, Table, func, insert, or_, select, text, update
 
-from dicom_node.domain.delivery import Delivery, DeliveryEvent, DeliveryState
+from dicom_node.domain.delivery import Delivery, DeliveryEvent, DeliveryState, outcome
 from dicom_node.domain.job import Job, JobEvent, JobState
 from dicom_node.domain.series import Series, SeriesEvent, SeriesState
-from dicom_node.errors import NotFound
+from dicom_node.errors import NotFound, SeriesRefused
 from dicom_node.spool.database import open_database
 from dicom_node.spool.tables import deliveries_table, jobs_table, series_table
 
@@ -60,6 +60,11 @@ class Ledger:
         rows = self._read(select(series_table).where(series_table.c.series_uid == series_uid))
         return _series(rows[0]) if rows else None
 
+    def series_in(self, folder: str) -> Series | None:
+        """Return the series of a folder of the spool, or None."""
+        rows = self._read(select(series_table).where(series_table.c.folder == folder))
+        return _series(rows[0]) if rows else None
+
     def add_series(self, series: Series) -> None:
         """Add a series that was seen for the first time."""
         with self._engine.begin() as connection:
@@ -94,6 +99,11 @@ class Ledger:
         Returns
         -------
         The jobs as they were made; one that was there already is left as it is.
+
+        Raises
+        ------
+        SeriesRefused
+            When the same images were derived in the same way from another series; nothing is changed then.
         """
         made = []
         with self._engine.begin() as connection:
@@ -114,6 +124,11 @@ class Ledger:
             query = query.where(jobs_table.c.series_uid == series_uid)
         return [_job(row) for row in self._read(query)]
 
+    def jobs_in(self, state: JobState) -> list[Job]:
+        """Return the jobs in one state, oldest first."""
+        query = select(jobs_table).where(jobs_table.c.state == state).order_by(jobs_table.c.derived_at, jobs_table.c.id)
+        return [_job(row) for row in self._read(query)]
+
     def job(self, job_id: str) -> Job:
         """Return one job.
 
@@ -126,11 +141,11 @@ class Ledger:
             return _get_job(connection, job_id)
 
     def next_queued(self) -> Job | None:
-        """Return the job that is to run next: the most urgent, then the oldest."""
+        """Return the job that is to run next: the most urgent, then the one that broke least often, then the oldest."""
         query = (
             select(jobs_table)
             .where(jobs_table.c.state == JobState.QUEUED)
-            .order_by(jobs_table.c.priority, jobs_table.c.derived_at, jobs_table.c.id)
+            .order_by(jobs_table.c.priority, jobs_table.c.attempts, jobs_table.c.derived_at, jobs_table.c.id)
             .limit(1)
         )
         rows = self._read(query)
@@ -156,27 +171,41 @@ class Ledger:
         with self._reader.connect() as connection:
             return _deliveries(connection, job_id)
 
-    def due(self, now: datetime) -> list[Delivery]:
-        """Return the deliveries of encoded jobs whose time has come, in the order they are to be tried."""
+    def due(self, now: datetime, *, longest_wait: timedelta) -> list[Delivery]:
+        """Return the deliveries of encoded jobs whose time has come, in the order they are to be tried.
+
+        Parameters
+        ----------
+        now
+            UTC.
+        longest_wait
+            One that lies further ahead was set by a clock that went ahead and was put back since: it is due too.
+        """
+        at = deliveries_table.c.next_attempt
         query = (
             select(deliveries_table)
             .join(jobs_table)
             .where(
                 jobs_table.c.state.in_((JobState.ENCODED, JobState.DELIVERING)),
                 deliveries_table.c.state == DeliveryState.WAITING,
-                deliveries_table.c.next_attempt <= now,
+                or_(at <= now, at > now + longest_wait),
             )
-            .order_by(jobs_table.c.priority, deliveries_table.c.next_attempt, deliveries_table.c.job_id)
+            .order_by(jobs_table.c.priority, at, deliveries_table.c.job_id)
         )
         return [_delivery(row) for row in self._read(query)]
 
     def change_delivery(
-        self, delivery: Delivery, event: DeliveryEvent, *, next_attempt: datetime, reason: str | None
-    ) -> list[Delivery]:
-        """Record what came of an attempt, and return all deliveries of the job as they stand then."""
+        self, delivery: Delivery, event: DeliveryEvent, at: datetime, *, next_attempt: datetime, reason: str | None
+    ) -> Job:
+        """Record what came of an attempt, and return its job, which ends with the last of its deliveries."""
         with self._engine.begin() as connection:
+            job = _get_job(connection, delivery.job_id)
             _save_delivery(connection, delivery.after(event, next_attempt=next_attempt, reason=reason))
-            return _deliveries(connection, delivery.job_id)
+            ended = outcome(_deliveries(connection, job.id))
+            if ended is None:
+                return job
+            job_event, said = ended
+            return _change_job(connection, job.id, job_event, at, reason=said)
 
     # --- counts
 
@@ -211,14 +240,16 @@ def _job_values(job: Job) -> dict[str, Any]:
 
 
 def _change_series(connection: Connection, series_uid: str, event: SeriesEvent, **changes: Any) -> Series:
-    row = connection.execute(select(series_table).where(series_table.c.series_uid == series_uid)).mappings().one()
-    series = _series(row).after(event, **changes)
+    # locked where the database locks rows; in SQLite the whole transaction has the only right to write
+    query = select(series_table).where(series_table.c.series_uid == series_uid).with_for_update()
+    series = _series(connection.execute(query).mappings().one()).after(event, **changes)
     _replace(connection, series_table, "series_uid", asdict(series))
     return series
 
 
 def _find_job(connection: Connection, job_id: str) -> Job | None:
-    row = connection.execute(select(jobs_table).where(jobs_table.c.id == job_id)).mappings().one_or_none()
+    query = select(jobs_table).where(jobs_table.c.id == job_id).with_for_update()
+    row = connection.execute(query).mappings().one_or_none()
     return None if row is None else _job(row)
 
 
@@ -250,6 +281,9 @@ def _supersede(connection: Connection, series: Series, at: datetime) -> None:
 
 
 def _add_job(connection: Connection, series: Series, job: Job, at: datetime) -> Job:
+    same = select(jobs_table.c.id).where(jobs_table.c.derived_series_uid == job.derived_series_uid)
+    if (other := connection.execute(same).scalar()) is not None:
+        raise SeriesRefused(f"its images came under another series UID before: job {other} works on them")
     number = _free_series_number(connection, series.study_uid, job.derived_series_number)
     values = {**_job_values(job), "derived_series_number": number}
     connection.execute(insert(jobs_table).values(values))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,4 +35,4 @@ class Results:
 
     def discard(self, job_id: str) -> None:
         """Delete the files of a derived series."""
-        shutil.rmtree(self.folder(job_id), ignore_errors=True)
+        durable.remove_folder(self.folder(job_id))

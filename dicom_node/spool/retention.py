@@ -28,7 +28,7 @@ def expire(ledger: Ledger, spool: Spool, results: Results, *, before: datetime) 
     How many series were deleted from the disk.
     """
     deleted = 0
-    on_disk = {folder for folder, _ in spool.folders()}
+    on_disk = set(spool.folders())
     for series in ledger.series():
         if series.folder not in on_disk or series.state not in FINISHED_SERIES or series.changed >= before:
             continue
@@ -40,8 +40,7 @@ def expire(ledger: Ledger, spool: Spool, results: Results, *, before: datetime) 
         # the source last: should the node end in between, its folder leads back to what is left
         for job in jobs:
             results.discard(job.id)
-        spool.discard(series.folder)
-        deleted += 1
+        deleted += spool.discard(series.folder, instances=series.instances)
     return deleted
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,8 @@ def spool(tmp_path: Path) -> Spool:
 
 
 def files_below(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    """Return all files but the notes, empty ones, that tell where something is new."""
+    return [path for path in folder.rglob("*") if path.is_file() and path.parent.name != "news"]
 
 
 def test_an_instance_is_a_readable_dicom_file_that_tells_its_sender(spool: Spool) -> None:
@@ -44,6 +46,7 @@ def test_an_instance_is_a_readable_dicom_file_that_tells_its_sender(spool: Spool
 def test_no_text_from_the_network_reaches_a_file_name(spool: Spool, tmp_path: Path) -> None:
     spool.put(InstanceKey("1.2.1", "../../x", "1.2", "1.2.3"), TRANSPORT, DATASET)
     (path,) = files_below(tmp_path)
+    assert all("x" not in note.name for note in (tmp_path / "spool" / "news").iterdir())
     assert path.suffix == ".dcm"
     assert path.stem.isalnum()
     assert path.parent.parent == tmp_path / "spool" / "series"
@@ -65,6 +68,54 @@ def test_the_same_uid_with_other_content_never_replaces_the_first(spool: Spool) 
     assert kept.read_bytes().endswith(DATASET)
     (conflict,) = spool.conflicts(FOLDER)
     assert conflict.sop_instance_uid == KEY.sop_instance_uid
+
+
+def test_an_instance_that_comes_again_is_as_durable_as_if_it_came_first(spool: Spool) -> None:
+    spool.put(KEY, TRANSPORT, DATASET)
+    (path,) = spool.instances(FOLDER)
+    first = path.stat().st_ino
+    with path.open("rb"):  # whoever wrote it may not have come to sync it: what was just synced takes its place
+        assert spool.put(KEY, TRANSPORT, DATASET) is Stored.DUPLICATE
+        assert path.stat().st_ino != first
+
+
+def test_a_damaged_file_is_replaced_when_its_instance_comes_again(spool: Spool) -> None:
+    spool.put(KEY, TRANSPORT, DATASET)
+    (path,) = spool.instances(FOLDER)
+    path.write_bytes(b"")
+    assert spool.put(KEY, TRANSPORT, DATASET) is Stored.NEW
+    assert path.read_bytes().endswith(DATASET)
+
+
+def test_a_folder_whose_name_could_not_be_synced_is_synced_before_anything_in_it_is_acknowledged(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    real = durable.sync_folder
+
+    def sync_folder(folder: Path) -> None:
+        synced.append(folder.name)
+        if synced == ["series"]:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(folder)
+
+    monkeypatch.setattr(durable, "sync_folder", sync_folder)
+    with pytest.raises(InstanceRejected):
+        spool.put(KEY, TRANSPORT, DATASET)
+    assert spool.put(KEY, TRANSPORT, DATASET) is Stored.NEW
+    assert synced == ["series", "series", FOLDER]
+
+
+def test_an_empty_folder_that_another_process_just_made_is_synced_too(tmp_path: Path) -> None:
+    folder = tmp_path / "made"
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        synced: list[Path] = []
+        patch.setattr(durable, "sync_folder", synced.append)
+        durable.make_folder(folder)
+        (folder / "content").touch()
+        durable.make_folder(folder)
+    assert synced == [tmp_path]
 
 
 @pytest.mark.parametrize("step", ["write", "fsync", "link"])
@@ -140,6 +191,111 @@ def test_a_folder_tells_which_series_it_holds(spool: Spool) -> None:
     spool.put(KEY, TRANSPORT, DATASET)
     key = spool.identify(FOLDER)
     assert (key.study_uid, key.series_uid, key.series_number) == ("1.2.1", "1.2.2", 7)
+
+
+def test_a_folder_is_news_once_whenever_something_was_put_into_it(spool: Spool) -> None:
+    assert list(spool.news()) == []
+    spool.put(KEY, TRANSPORT, DATASET)
+    spool.put(KEY, TRANSPORT, DATASET)
+    assert list(spool.news()) == [FOLDER]
+    assert list(spool.news()) == []
+    spool.put(KEY, TRANSPORT, DATASET)
+    assert list(spool.news()) == [FOLDER]
+
+
+def test_news_that_cannot_be_taken_is_kept(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool.put(KEY, TRANSPORT, DATASET)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", fails(OSError(errno.EROFS, os.strerror(errno.EROFS))))
+        with pytest.raises(OSError, match="Read-only"):
+            list(spool.news())
+    assert list(spool.news()) == [FOLDER]
+
+
+def fails(error: OSError) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+def test_a_damaged_file_does_not_keep_a_folder_from_being_told(spool: Spool) -> None:
+    for number in range(3):
+        spool.put(InstanceKey("1.2.1", "1.2.2", "1.2", f"1.2.3.{number}"), TRANSPORT, DATASET)
+    first, second, _ = spool.instances(FOLDER)
+    first.write_bytes(b"")
+    second.write_bytes(second.read_bytes()[:160])
+    assert spool.identify(FOLDER).series_uid == "1.2.2"
+
+
+def test_a_file_in_another_series_folder_does_not_name_it(spool: Spool) -> None:
+    spool.put(KEY, TRANSPORT, DATASET)
+    spool.put(InstanceKey("1.2.1", "1.2.9", "1.2", "1.2.3"), TRANSPORT, DATASET)
+    (path,), (astray,) = spool.instances(FOLDER), spool.instances(folder_name("1.2.9"))
+    path.write_bytes(astray.read_bytes())
+    with pytest.raises(ValueError, match="which series"):
+        spool.identify(FOLDER)
+
+
+def test_a_revision_holds_what_it_was_closed_with_whatever_comes_later(spool: Spool) -> None:
+    spool.put(KEY, TRANSPORT, DATASET)
+    closed = spool.instances(FOLDER)
+    spool.seal(FOLDER, 1, closed)
+    spool.put(InstanceKey("1.2.1", "1.2.2", "1.2", "1.2.4"), TRANSPORT, DATASET)
+    assert spool.sealed(FOLDER, 1) == closed
+    assert spool.sealed(FOLDER, 2) == spool.instances(FOLDER) != closed
+
+
+def test_a_series_of_which_more_has_come_than_is_known_is_not_discarded(spool: Spool) -> None:
+    spool.put(KEY, TRANSPORT, DATASET)
+    spool.seal(FOLDER, 1, spool.instances(FOLDER))
+    assert not spool.discard(FOLDER, instances=0)
+    with spool.sender_connected(KEY.series_uid):
+        assert not spool.discard(FOLDER, instances=1)
+    assert len(spool.instances(FOLDER)) == 1
+    assert spool.discard(FOLDER, instances=1)
+    assert spool.folders() == []
+
+
+def test_what_comes_while_its_series_is_discarded_stays(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool.put(KEY, TRANSPORT, DATASET)
+    real = Path.unlink
+
+    def one_more_comes(path: Path, missing_ok: bool = False) -> None:
+        monkeypatch.setattr(Path, "unlink", real)
+        spool.put(InstanceKey("1.2.1", "1.2.2", "1.2", "1.2.4"), TRANSPORT, DATASET)
+        path.unlink(missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", one_more_comes)
+    assert not spool.discard(FOLDER, instances=1)
+    assert len(spool.instances(FOLDER)) == 1
+
+
+@pytest.mark.parametrize("step", ["write_file", "sync_folder"])
+def test_results_that_cannot_be_written_leave_nothing_on_a_disk_that_may_be_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    monkeypatch.setattr(durable, step, fails(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+    with pytest.raises(OSError, match="No space"):
+        durable.write_folder(tmp_path / "job", {"1.dcm": b"one"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_end_while_results_are_removed_leaves_none_or_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    durable.write_folder(tmp_path / "job", {"1.dcm": b"one", "2.dcm": b"two"})
+
+    def killed(folder: Path, **_: object) -> None:
+        if folder.exists():
+            (folder / "1.dcm").unlink()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            durable.remove_folder(tmp_path / "job")
+    assert not (tmp_path / "job").exists()
+    durable.write_folder(tmp_path / "job", {"1.dcm": b"new"})
+    assert [path.name for path in tmp_path.iterdir()] == ["job"]
 
 
 def test_a_folder_of_results_is_there_whole_or_not_at_all(tmp_path: Path) -> None:

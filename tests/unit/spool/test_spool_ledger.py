@@ -12,13 +12,14 @@ from sqlalchemy import create_engine, inspect, text
 from dicom_node.domain.delivery import DeliveryEvent, DeliveryState
 from dicom_node.domain.job import JOB_TRANSITIONS, Job, JobEvent, JobState, job_id
 from dicom_node.domain.series import SERIES_TRANSITIONS, Series, SeriesEvent, SeriesState
-from dicom_node.errors import IllegalTransition, NotFound, RefusedToStart
+from dicom_node.errors import IllegalTransition, NotFound, RefusedToStart, SeriesRefused
 from dicom_node.spool.database import MIGRATIONS, SCHEMA_REVISION
 from dicom_node.spool.ledger import Ledger
 from dicom_node.spool.tables import metadata
 
 NOW = datetime(2026, 11, 21, 8, 0, 0, 123456, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=60)
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -134,19 +135,50 @@ def test_work_under_way_on_a_superseded_job_ends_without_effect(ledger: Ledger) 
     ledger.change_series("1.2", SeriesEvent.LATE_INSTANCE, NOW)
     routed(ledger, a_job(revision=2))
     assert ledger.change_job(job.id, JobEvent.ENCODED, NOW).state is JobState.SUPERSEDED
-    assert ledger.due(LATER) == []
+    assert ledger.due(LATER, longest_wait=HOUR) == []
 
 
 def test_a_delivery_is_due_when_its_job_is_encoded_and_its_time_has_come(ledger: Ledger) -> None:
     (job,) = routed(ledger, a_job(send=("pacs", "tps", "pacs")))
-    assert ledger.due(LATER) == []
+    assert ledger.due(LATER, longest_wait=HOUR) == []
     ledger.change_job(job.id, JobEvent.STARTED, NOW)
     ledger.change_job(job.id, JobEvent.ENCODED, NOW)
-    pacs, tps = ledger.due(NOW)
+    pacs, tps = ledger.due(NOW, longest_wait=HOUR)
     assert {pacs.destination, tps.destination} == {"pacs", "tps"}
-    ledger.change_delivery(pacs, DeliveryEvent.DEFERRED, next_attempt=LATER, reason="down")
-    assert [each.destination for each in ledger.due(NOW)] == [tps.destination]
-    assert len(ledger.due(LATER)) == 2
+    ledger.change_delivery(pacs, DeliveryEvent.DEFERRED, NOW, next_attempt=LATER, reason="down")
+    assert [each.destination for each in ledger.due(NOW, longest_wait=HOUR)] == [tps.destination]
+    assert len(ledger.due(LATER, longest_wait=HOUR)) == 2
+
+
+def test_a_job_ends_with_the_last_of_its_deliveries(ledger: Ledger) -> None:
+    (job,) = routed(ledger, a_job(send=("pacs", "tps")))
+    for event in (JobEvent.STARTED, JobEvent.ENCODED, JobEvent.SENDING):
+        ledger.change_job(job.id, event, NOW)
+    pacs, tps = ledger.deliveries(job.id)
+    states = [
+        ledger.change_delivery(each, DeliveryEvent.ACCEPTED, NOW, next_attempt=NOW, reason=None).state
+        for each in (pacs, tps)
+    ]
+    assert states == [JobState.DELIVERING, JobState.DELIVERED]
+
+
+def test_a_delivery_that_lies_beyond_the_longest_wait_is_due(ledger: Ledger) -> None:
+    (job,) = routed(ledger, a_job())
+    for event in (JobEvent.STARTED, JobEvent.ENCODED, JobEvent.SENDING):
+        ledger.change_job(job.id, event, NOW)
+    (delivery,) = ledger.deliveries(job.id)
+    ledger.change_delivery(delivery, DeliveryEvent.DEFERRED, NOW, next_attempt=LATER, reason="down")
+    assert ledger.due(NOW, longest_wait=timedelta(seconds=60)) == []
+    assert len(ledger.due(NOW - timedelta(days=1), longest_wait=timedelta(seconds=60))) == 1
+
+
+def test_the_same_derived_series_is_never_made_from_two_series(ledger: Ledger) -> None:
+    (job,) = routed(ledger, a_job())
+    with pytest.raises(SeriesRefused, match=job.id):
+        routed(ledger, replace(a_job("1.3"), derived_series_uid=job.derived_series_uid))
+    other = ledger.find_series("1.3")
+    assert other is not None
+    assert other.state is SeriesState.COMPLETE
 
 
 def test_a_retried_job_is_delivered_everywhere_again(ledger: Ledger) -> None:
@@ -154,9 +186,8 @@ def test_a_retried_job_is_delivered_everywhere_again(ledger: Ledger) -> None:
     for event in (JobEvent.STARTED, JobEvent.ENCODED, JobEvent.SENDING):
         ledger.change_job(job.id, event, NOW)
     (delivery,) = ledger.deliveries(job.id)
-    (refused,) = ledger.change_delivery(delivery, DeliveryEvent.REFUSED, next_attempt=LATER, reason="C000")
-    assert refused.state is DeliveryState.REFUSED
-    ledger.change_job(job.id, JobEvent.FAILED, NOW)
+    failed = ledger.change_delivery(delivery, DeliveryEvent.REFUSED, NOW, next_attempt=LATER, reason="C000")
+    assert (failed.state, failed.reason) == (JobState.FAILED, "pacs: C000")
     ledger.change_job(job.id, JobEvent.RETRIED, NOW)
     (waiting,) = ledger.deliveries(job.id)
     assert (waiting.state, waiting.attempts) == (DeliveryState.WAITING, 0)
