@@ -14,12 +14,13 @@ from dicom_node.domain.job import Job, JobState
 from dicom_node.domain.series import Series, SeriesState
 
 STAGES = {
-    "receive": (None, "queued"),
+    "collect": (None, "queued"),
     "queue": ("queued", "running"),
     "model": ("running", "encoded"),
     "deliver": ("encoded", "delivered"),
 }
-"""Stage -> the job's states between which it lies; None: when the first instance was seen. Encoding is in `model`."""
+"""Stage -> the job's states between which it lies; None: when the first instance was seen. The wait until a series is
+known to be complete is in `collect`, encoding in `model`."""
 
 
 class Kind(StrEnum):
@@ -148,8 +149,8 @@ def _alike(jobs: Iterable[Job]) -> list[list[Job]]:
 
 def _without_job(source: SourceSeries, series: Series) -> Outcome:
     if series.state in (SeriesState.IGNORED, SeriesState.HELD) and series.reason:
-        received = {"receive": (series.changed - series.first_seen).total_seconds()}
-        return Outcome(source, Kind.EXPLAINED, f"{series.state}: {series.reason}", seconds=received)
+        collected = {"collect": (series.changed - series.first_seen).total_seconds()}
+        return Outcome(source, Kind.EXPLAINED, f"{series.state}: {series.reason}", seconds=collected)
     return Outcome(
         source, Kind.FAILED, f"{series.state}: {series.reason or 'nothing came of it, and no reason is given'}"
     )

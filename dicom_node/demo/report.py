@@ -70,7 +70,8 @@ def show(narrator: Narrator, lines: Sequence[Outcome]) -> None:
     narrator.show(
         shown(
             f"{count[Kind.DERIVED]} derived, {count[Kind.EXPLAINED]} left alone for a stated reason, "
-            f"{count[Kind.FAILED]} failed. Encoding counts to the model's seconds."
+            f"{count[Kind.FAILED]} failed. Collecting lasts until a series is known to be complete, the wait included; "
+            "encoding counts to the model's seconds."
         )
     )
 

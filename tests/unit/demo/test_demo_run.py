@@ -166,7 +166,7 @@ def test_a_series_of_which_the_node_took_nothing_has_its_reason() -> None:
 
 
 def test_seconds_are_given_for_the_stages_that_were_reached() -> None:
-    assert seconds(series(SeriesState.ROUTED), DELIVERED) == {"receive": 1.5, "queue": 0.5}
+    assert seconds(series(SeriesState.ROUTED), DELIVERED) == {"collect": 1.5, "queue": 0.5}
 
 
 # --- what the node answered
@@ -201,7 +201,7 @@ def pipe() -> tuple[Console, io.StringIO]:
 def test_the_table_fits_100_columns_and_keeps_text_from_headers_harmless(pipe: tuple[Console, io.StringIO]) -> None:
     console, text = pipe
     hostile = replace_description("[bold]T1[/bold] \x1b[2J")
-    lines = [Outcome(hostile, Kind.EXPLAINED, "IGNORED: " + "no rule wants it; " * 20, seconds={"receive": 1.25})]
+    lines = [Outcome(hostile, Kind.EXPLAINED, "IGNORED: " + "no rule wants it; " * 20, seconds={"collect": 1.25})]
     console.print(outcome_table(lines))
     assert max(map(len, text.getvalue().splitlines())) <= 100
     assert "[bold]T1[/bold]" in text.getvalue()
