@@ -101,6 +101,9 @@ class QaLimits(_Part):
         How much brighter, in parts of the head's median, the air may become.
     max_clipped
         Part of the head that may lie at the upper end of the output's range.
+    head_median
+        Lowest and highest median of the head in the result, in the unit of the output; None takes any. Scale and window
+        of a target are the same for every patient, so a result far off them shows as black or white.
     head_mm
         Smallest and largest horizontal extent, across the uppermost 130 mm of what is imaged, that a head has; None
         takes any body. It is measured in the source: headers often do not name the body part.
@@ -112,6 +115,7 @@ class QaLimits(_Part):
     min_place_cosine: Cosine = 0.0
     max_background_rise: Fraction = 0.1
     max_clipped: Fraction = 0.01
+    head_median: tuple[float, float] | None = None
     head_mm: tuple[Millimetres, Millimetres] | None = None
 
 

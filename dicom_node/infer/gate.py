@@ -26,7 +26,7 @@ class Verdict:
     warnings
         What must be told with it.
     numbers
-        What was measured, unitless.
+        What was measured: `head_median` in the unit of the result, the others unitless.
     """
 
     failures: tuple[str, ...] = ()
@@ -54,6 +54,7 @@ def judge(source: Volume, result: Volume, *, output: OutputSpec, limits: QaLimit
     numbers = {
         "background_rise": _background(result.voxels, inside) - _background(source.voxels, inside),
         "clipped": float(np.mean(clipped[inside])),
+        "head_median": float(np.median(result.voxels[inside])),
     }
     failures = _not_a_head(upper_extents_mm(source, head), limits) + _failures(numbers, limits)
     judged = inside & ~clipped  # what is clipped has no edges, and a limit of its own
@@ -116,7 +117,8 @@ def _disagreement(edges: Agreement, limits: QaLimits, *, slices: int) -> tuple[s
 
 
 def _failures(numbers: Mapping[str, float], limits: QaLimits) -> tuple[str, ...]:
-    rise, clipped = numbers["background_rise"], numbers["clipped"]
+    rise, clipped, median = numbers["background_rise"], numbers["clipped"], numbers["head_median"]
+    low, high = limits.head_median or (-np.inf, np.inf)
     checks = (
         (
             rise > limits.max_background_rise,
@@ -126,6 +128,10 @@ def _failures(numbers: Mapping[str, float], limits: QaLimits) -> tuple[str, ...]
         (
             clipped > limits.max_clipped,
             f"{clipped:.1%} of the head is clipped, at most {limits.max_clipped:.1%} is allowed",
+        ),
+        (
+            not low <= median <= high,
+            f"the head's median is {median:.0f}, {low:g} to {high:g} is asked for: it would show as black or white",
         ),
     )
     return tuple(sentence for failed, sentence in checks if failed)

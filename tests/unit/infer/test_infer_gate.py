@@ -110,7 +110,7 @@ def with_slice(voxels, k, plane):
         (lambda v: np.where(ball(DEEP, 30) > 0.5, 1200 - v, v), "around x="),  # a contrast that is reversed
         (lambda v: np.where(ball((0, 0, 0), 44) > 0.5, 600, v), "around x="),  # a ventricle that is erased
         (lambda v: np.minimum(v, 400), "do not agree"),  # the bright end cut off
-        (lambda v: np.maximum(v - 430, 0), "around x="),  # the dark end cut off
+        (lambda v: np.maximum(v - 430, 0), "do not agree"),  # the dark end cut off
     ],
 )
 def test_what_is_wrong_in_one_place_fails_and_the_place_is_named(spoil, words):
@@ -147,6 +147,12 @@ def test_what_is_clipped_is_left_to_its_own_limit():
 def test_a_result_that_is_clipped_everywhere_in_the_head_fails():
     found = verdict(changed(lambda v: np.where(INSIDE, 4095, v)), **STRICT)
     assert any("is clipped" in failure for failure in found.failures)
+
+
+@pytest.mark.parametrize(("gain", "taken"), [(1, True), (0.1, False), (4, False)])
+def test_a_result_that_the_window_of_its_target_would_show_black_or_white_fails(gain, taken):
+    found = verdict(changed(lambda v: v * gain), head_median=(200, 900))
+    assert [("the head's median is" in failure) for failure in found.failures] == [True] * (not taken)
 
 
 @pytest.mark.parametrize(("scale", "taken"), [(1.0, True), (1.9, False), (0.5, False)])
