@@ -124,7 +124,12 @@ def verify(bundle: Bundle, *, device: str = "auto") -> float:
         When the difference is larger than the bundle allows, or its files were changed.
     """
     pair, manifest = bundle.reference(), bundle.manifest
-    if not {"input", "output", "affine"} <= pair.keys():
+    shapes = {name: tensor.shape for name, tensor in pair.items()}
+    if (
+        shapes.get("input") != shapes.get("output")
+        or len(shapes.get("input", ())) != 3
+        or shapes.get("affine") != (4, 4)
+    ):
         raise BundleRefused(f"{bundle.folder / manifest.reference.file}: not a reference pair")
     source = Volume(pair["input"].astype(np.float32), pair["affine"].astype(np.float64), manifest.input.unit)
     result = load(bundle, device=device)(source, target=manifest.reference.target).volume.voxels

@@ -28,8 +28,8 @@ UNWEIGHTED = r"map|maps|t[12]map|r2star|fa|t2 ?star|fieldmap|phase|b0map|mp2rage
 """Words that take a series out of every class: computed maps, T2*, which is neither T2 nor SWI, and MP2RAGE, whose two
 inversions, their ratio and its T1 map all bear the name of one protocol."""
 
-_COMPUTED = frozenset({"MAP", "SUB", "SUBTRACTION"})
-"""Words of ImageType that say that the pixels are no longer those of an acquisition (PS3.3 C.8.13.1.1.1)."""
+_COMPUTED = frozenset({"MAP", "SUB", "SUBTRACTION", "FAT"})
+"""Words of ImageType that say that the pixels are not those of one acquisition, or its fat alone (C.8.13.1.1.1)."""
 
 DECLARED: dict[str, str] = {
     "T1": "T1", "T2": "T2", "PROTON_DENSITY": "PD", "FLUID_ATTENUATED": "FLAIR", "DIFFUSION": "DIFFUSION",
@@ -161,12 +161,12 @@ def _spin_echo(te: float, tr: float) -> str | None:
 
 
 def _is_not_magnitude(header: Mapping[str, FactValue]) -> bool:
-    """Phase, real, imaginary and computed images have the timing of their magnitude but not its contrast.
+    """Phase, real, imaginary, fat and computed images have the timing of their magnitude but not its contrast.
 
     Told by ImageType (PS3.3 C.8.3.1.1.1) and, by GE, in Image Type (real, imaginary, phase, magnitude) (0043,xx2F).
     """
     kinds = {*_words(header, "ImageType")[2:], *_words(header, "ComplexImageComponent")}
-    if kinds & {"P", "R", "I", "PHASE", "REAL", "IMAGINARY"}:
+    if kinds & {"P", "R", "I", "F", "PHASE", "REAL", "IMAGINARY"}:
         return True
     if header.get("(0043,0010)") == "GEMS_PARM_01" and header.get("(0043,102f)") in (1, 2, 3):
         return True

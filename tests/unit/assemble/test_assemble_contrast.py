@@ -51,6 +51,8 @@ def test_maps_have_no_contrast(description):
         ("DERIVED", "PRIMARY", "T1 MAP", "DIS3D"),
         ("DERIVED", "PRIMARY", "T1", "T1_MAP"),
         ("DERIVED", "PRIMARY", "M", "SUB"),
+        ("DERIVED", "PRIMARY", "DIXON", "FAT"),
+        ("ORIGINAL", "PRIMARY", "F", "F", "FFE"),
         ("DERIVED", "PRIMARY", "T1", "SUBTRACTION"),
     ],
 )

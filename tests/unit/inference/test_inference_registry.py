@@ -83,6 +83,22 @@ def test_a_bundle_whose_model_misses_its_reference_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "wrong",
+    [
+        {"output": np.zeros((1, 1, 1), np.float32)},
+        {"output": np.zeros((2, 3), np.float32)},
+        {"input": np.zeros((4, 4), np.float32)},
+        {"affine": np.eye(3)},
+    ],
+)
+def test_a_reference_that_is_no_pair_of_volumes_is_refused(tmp_path, wrong):
+    folder = any_contrast_bundle.write(tmp_path)
+    repin(folder, "reference", save({**load_file(folder / "reference.safetensors"), **wrong}))
+    with pytest.raises(BundleRefused, match="not a reference pair"):
+        verify(Registry([tmp_path]).get(NAME))
+
+
+@pytest.mark.parametrize(
     ("weights", "words"),
     [
         ({"landmarks.plain": np.array([1.0, 2, 3])}, "percentiles"),
