@@ -14,6 +14,7 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event, EventHandlerType
 
 from dicom_node.demo.pacs import STUDY_ROOT_FIND, STUDY_ROOT_GET, send_at_once
+from dicom_node.dimse.library import prepare_library
 from dicom_node.dimse.statuses import SUCCESS
 from dicom_node.errors import NodeError
 
@@ -84,6 +85,7 @@ class PacsClient:
 
     @contextmanager
     def _associated(self, *handlers: EventHandlerType) -> Iterator[Association]:
+        prepare_library()
         entity = AE(ae_title=self.calling_ae)
         for sop_class in (STUDY_ROOT_FIND, STUDY_ROOT_GET, *FETCHED):
             entity.add_requested_context(sop_class)

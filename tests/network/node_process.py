@@ -19,6 +19,7 @@ from pydicom import Dataset
 from pynetdicom import AE
 from until import until
 
+from dicom_node.dimse.library import prepare_library
 from dicom_node.domain.job import Job
 from dicom_node.spool.ledger import Ledger
 
@@ -102,6 +103,7 @@ class NodeProcess:
 
     def send(self, series: Sequence[Dataset], *, calling_ae: str = "SCANNER") -> list[str]:
         """Send instances on one association; return the UIDs that were acknowledged with 0000 before it ended."""
+        prepare_library()
         entity = AE(ae_title=calling_ae)
         entity.dimse_timeout = entity.network_timeout = 10
         entity.add_requested_context(series[0].SOPClassUID, series[0].file_meta.TransferSyntaxUID)
