@@ -10,9 +10,11 @@ INPUT ?=
 PACS ?= embedded
 RULES ?=
 KEEP ?=
+KILLS ?= 200
+SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench docs clean
+.PHONY: help install demo test lint chaos bench docs clean
 
 help:  ## show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -37,6 +39,9 @@ lint: $(STAMP)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+chaos: $(STAMP)  ## kill -9 a working node at random moments, KILLS=200 times; SEED=1
+	@DICOM_NODE_CHAOS_KILLS=$(KILLS) DICOM_NODE_CHAOS_SEED=$(SEED) $(BIN)/python -m pytest tests/network/test_node_chaos.py
 
 bench: $(STAMP)  ## what is measured, each as ratios within one run
 	@for each in benchmarks/*.py; do $(BIN)/python $$each; done

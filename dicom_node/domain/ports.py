@@ -36,7 +36,7 @@ class InstanceStore(Protocol):
         Raises
         ------
         InstanceRejected
-            With 0xA700 when it cannot be stored now; nothing is left behind.
+            With 0xA700 when it cannot be stored now: it is to be sent again.
         """
         ...
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 from made_series import made_series
 from node_process import NodeProcess
-from pydicom import Dataset, dcmread
+from oracle import derived_in, spooled
+from pydicom import Dataset
 from scripted_pacs import ScriptedPacs, running_pacs
 from until import until
 
@@ -23,20 +22,6 @@ pytestmark = pytest.mark.network
 def pacs_and_node(folder: Path) -> Iterator[tuple[ScriptedPacs, NodeProcess]]:
     with running_pacs() as pacs, NodeProcess(folder / "node", pacs.port) as node:
         yield pacs, node
-
-
-def derived_in(pacs: ScriptedPacs) -> Counter[str]:
-    """Return derived series -> distinct instances; the same UID with other bytes is a failure of its own."""
-    bytes_of: dict[str, bytes] = {}
-    for uid, _, dataset in pacs.received:
-        assert bytes_of.setdefault(uid, dataset) == dataset
-    headers = (dcmread(BytesIO(dataset), force=True) for dataset in bytes_of.values())
-    return Counter(str(header.SeriesInstanceUID) for header in headers)
-
-
-def spooled(node: NodeProcess) -> set[str]:
-    paths = (node.folder / "var" / "spool" / "series").rglob("*.dcm")
-    return {str(dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in paths}
 
 
 def assert_one_derived_series(node: NodeProcess, pacs: ScriptedPacs, series: Sequence[Dataset]) -> None:

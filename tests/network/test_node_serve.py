@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from made_series import made_series
-from node_process import NodeProcess
+from node_process import NODE, NodeProcess
 from scripted_pacs import running_pacs
 from until import until
 
@@ -88,6 +89,19 @@ def test_two_nodes_never_work_on_one_data_folder(tmp_path: Path) -> None:
         assert second.returncode == 1
         assert "another node runs" in second.stderr
         assert second.stderr.count("\n") == 1
+
+
+def test_a_port_that_is_taken_keeps_the_node_from_starting_before_it_has_begun_any_work(tmp_path: Path) -> None:
+    node = NodeProcess(tmp_path / "node", 4242)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (node.folder / "node.yaml").write_text(
+            NODE.format(more="").replace("listen: {port: 0}", f"listen: {{port: {port}}}")
+        )
+        refused = command(node.folder, "serve")
+    assert refused.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in refused.stderr.splitlines()[-1]
+    assert "node_started" not in refused.stderr
 
 
 @pytest.mark.parametrize(
