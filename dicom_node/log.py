@@ -38,7 +38,8 @@ def set_up(*, form: Literal["json", "console"], level: str, salt: bytes) -> None
     salt
         Makes the hashes of UIDs this node's own; the same salt lets `dicom-node series list` find a series of the log.
     """
-    renderer: Any = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer()
+    people = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    renderer: Any = structlog.processors.JSONRenderer() if form == "json" else people
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +11,7 @@ from functools import partial
 from typing import Literal
 
 import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
 from prometheus_client.core import Metric
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -31,7 +33,6 @@ COLLECT_EVERY_S = 0.25
 INFER_EVERY_S = 0.25
 DELIVER_EVERY_S = 0.5
 RULES_EVERY_S = 2
-EXPIRE_EVERY_S = 3600
 STALLED_AFTER_S = 60
 """A tick that is this late means that something in the engine hangs."""
 
@@ -80,6 +81,7 @@ class Node:
         self._receiver = open_receiver(settings, self._spool) if self._receives else None
         self._console = self._open_console() if role in ("all", "console") else None
         self._ticks = Ticks(self._stopping)
+        self._calendar = BackgroundScheduler(timezone="UTC")  # for what goes by the time of day
         self._senders = ThreadPoolExecutor(max_workers=8, thread_name_prefix="deliver")
         self._sending: dict[str, Future[None]] = {}
 
@@ -122,6 +124,8 @@ class Node:
         if self._pipeline is not None:
             self._pipeline.stop()
         self._executor.close()
+        if self._calendar.running:
+            self._calendar.shutdown(wait=False)
         self._senders.shutdown(wait=False, cancel_futures=True)
         if self._console is not None:
             self._console.stop()
@@ -148,10 +152,11 @@ class Node:
             "infer": (partial(self._infer_all, pipeline), INFER_EVERY_S),
             "deliver": (partial(self._deliver_all, pipeline), DELIVER_EVERY_S),
             "rules": (pipeline.reload_rules_if_changed, RULES_EVERY_S),
-            "expire": (self._expire, EXPIRE_EVERY_S),
         }
         for name, (tick, seconds) in ticks.items():
             self._ticks.start(name, tick, every_s=seconds)
+        self._calendar.add_job(partial(self._ticks.run, "expire", self._expire), "interval", hours=1)
+        self._calendar.start()
 
     def _infer_all(self, pipeline: Pipeline) -> None:
         while not self._stopping.is_set() and pipeline.infer():
@@ -198,7 +203,8 @@ class Node:
         return None
 
     def _engine(self) -> str | None:
-        limits_s = {"infer": self._settings.infer.timeout_s + STALLED_AFTER_S, "expire": 2 * EXPIRE_EVERY_S}
+        # the retention goes by the calendar: a clock that is set back makes it late, and nothing else
+        limits_s = {"infer": self._settings.infer.timeout_s + STALLED_AFTER_S, "expire": math.inf}
         late = self._ticks.late(limits_s, otherwise_s=STALLED_AFTER_S)
         return f"{', '.join(late)} did not end well for a while: see the log" if late else None
 

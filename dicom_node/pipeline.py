@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -143,7 +144,7 @@ class Pipeline:
             )  # fmt: skip
             reason = refused_whole or refusal(stack, bundle)
             jobs.append(job if reason is None else job.after(JobEvent.HELD, self._clock.now(), reason=reason))
-        held = list(dict.fromkeys(_named(job.stack, job.reason) for job in jobs if job.reason))
+        held = list(dict.fromkeys(_named("" if refused_whole else job.stack, job.reason) for job in jobs if job.reason))
         event = SeriesEvent.HELD if len(held) and all(job.reason for job in jobs) else SeriesEvent.ROUTED
         return event, jobs, "; ".join(held) or None
 
@@ -162,7 +163,7 @@ class Pipeline:
         except IllegalTransition:  # superseded just now
             return True
         try:
-            self._derive(job)
+            measured = self._derive(job)
         except (SeriesRefused, JobHeld, BundleRefused) as held:
             self._change(job, JobEvent.HELD, str(held))
         except JobFailed as failed:
@@ -170,12 +171,13 @@ class Pipeline:
         except Exception as error:  # one job that the node cannot digest must not stop the others
             self._broke(job, error)
         else:
-            self._change(job, JobEvent.ENCODED, None)
+            self._change(job, JobEvent.ENCODED, None, measured=measured)
         return True
 
-    def _derive(self, job: Job) -> None:
+    def _derive(self, job: Job) -> Mapping[str, float]:
+        """Make and store the derived series of a job; return what was measured on the way."""
         if self._parts.results.paths(job.id):
-            return  # a PACS may hold some of them already: they are sent again as they are
+            return job.measured  # a PACS may hold some of them already: they are sent again as they are
         series = self._ledger.find_series(job.series_uid)
         closed = self._intake.read(series, job.revision) if series else None
         stack = next((s for s in split(closed.frames) if s.label == job.stack), None) if closed else None
@@ -188,8 +190,8 @@ class Pipeline:
         provenance = provenance_of(job, bundle, serial_number=self._parts.serial_number)
         derived = derive(stack, bundle, self._parts.executor, target=job.target, provenance=provenance)
         self._parts.results.write(job.id, [derived_mr.to_bytes(instance) for instance in derived.instances])
-        for stage, seconds in derived.seconds.items():
-            log.debug("stage_done", job_id=job.id, where=stage, seconds=round(seconds, 3))
+        seconds = {f"{stage}_s": taken for stage, taken in derived.seconds.items()}
+        return {name: round(value, 4) for name, value in {**seconds, **derived.numbers}.items()}
 
     def _broke(self, job: Job, error: Exception) -> None:
         """Fail a job; or have it wait, when the trouble is the machine's, which would end one job after another."""
@@ -211,8 +213,8 @@ class Pipeline:
         again = job.attempts < self._parts.settings.infer.attempts
         self._change(job, JobEvent.INTERRUPTED if again else JobEvent.FAILED, reason)
 
-    def _change(self, job: Job, event: JobEvent, reason: str | None) -> Job:
-        changed = self._ledger.change_job(job.id, event, self._clock.now(), reason=reason)
+    def _change(self, job: Job, event: JobEvent, reason: str | None, **changes: Any) -> Job:
+        changed = self._ledger.change_job(job.id, event, self._clock.now(), reason=reason, **changes)
         log.info("job_changed", job_id=job.id, state=changed.state.value, attempt=changed.attempts)
         return changed
 

@@ -139,7 +139,8 @@ def _models(settings: Settings) -> str:
 
 
 def _rules(settings: Settings) -> str:
-    return f"{len(_loaded(settings).rules)} rules in {settings.rules}"
+    count = len(_loaded(settings).rules)
+    return f"{count} {'rule' if count == 1 else 'rules'} in {settings.rules}"
 
 
 def _loaded(settings: Settings) -> RulesFile:

@@ -10,6 +10,7 @@ from dicom_node.cli.options import Config, Json, example, ledger_of, settings_of
 
 if TYPE_CHECKING:
     from dicom_node.domain.job import Job
+    from dicom_node.spool.ledger import Ledger
 
 app = typer.Typer(help="The work that the rules asked for.", no_args_is_help=True)
 
@@ -18,9 +19,9 @@ JobId = Annotated[str, typer.Argument(help="As `jobs list` shows it.")]
 
 @app.command("list", epilog=example("dicom-node jobs list", "dicom-node jobs list --json --config /etc/node.yaml"))
 def list_jobs(config: Config = None, json: Json = False) -> None:
-    """List all jobs with their state and, where they were held or failed, why."""
+    """List all jobs with their state and, where they were held, failed or wait for a destination, why."""
     with ledger_of(settings_of(config)) as ledger:
-        rows = [_row(job) for job in ledger.jobs()]
+        rows = [{**_row(job), "reason": job.reason or _awaited(ledger, job)} for job in ledger.jobs()]
     if json:
         show_json(rows)
         return
@@ -44,11 +45,11 @@ def show_job(job_id: JobId, config: Config = None, json: Json = False) -> None:
     if json:
         rows = [{**{name: getattr(each, name) for name in columns}, "next_attempt": each.next_attempt.isoformat()}
                 for each in deliveries]  # fmt: skip
-        show_json({**_row(job), **details, "deliveries": rows, "snapshot": job.snapshot})
+        show_json({**_row(job), **details, "measured": job.measured, "deliveries": rows, "snapshot": job.snapshot})
         return
     fields = {**_row(job), **details}
     del fields["times"]
-    show_fields({**fields, **job.times})
+    show_fields({**fields, **job.times, **job.measured})
     typer.echo("")
     show_table(columns, [[getattr(each, name) for name in columns] for each in deliveries], empty="No destinations.")
 
@@ -68,6 +69,14 @@ def retry_job(job_id: JobId, config: Config = None) -> None:
             state = ledger.job(job_id).state
             raise NodeError(f"job {job_id} is {state}: only one that is HELD or FAILED can be tried again") from None
     typer.echo(f"job {job.id} is {job.state}: a running node takes it next")
+
+
+def _awaited(ledger: Ledger, job: Job) -> str | None:
+    """Say what keeps a delivery that is under way."""
+    if job.state != "DELIVERING":
+        return None
+    said = (f"{each.destination}: {each.reason}" for each in ledger.deliveries(job.id) if each.reason)
+    return "; ".join(said) or None
 
 
 def _row(job: Job) -> dict[str, Any]:

@@ -13,14 +13,17 @@ from dicom_node.demo.sources import SourceSeries
 from dicom_node.domain.job import Job, JobState
 from dicom_node.domain.series import Series, SeriesState
 
-STAGES = {
+STAGES = ("collect", "queue", "assemble", "model", "encode", "deliver")
+"""Of a job. The wait until a series is known to be complete is in `collect`, the output gate in `model`, the writing to
+disk in `encode`."""
+
+_BETWEEN = {
     "collect": (None, "queued"),
     "queue": ("queued", "running"),
-    "model": ("running", "encoded"),
+    "work": ("running", "encoded"),
     "deliver": ("encoded", "delivered"),
 }
-"""Stage -> the job's states between which it lies; None: when the first instance was seen. The wait until a series is
-known to be complete is in `collect`, encoding in `model`."""
+"""The job's states between which a stage lies; None: when the first instance was seen."""
 
 
 class Kind(StrEnum):
@@ -185,9 +188,14 @@ def _verdict(job: Job, proof: Proof | None) -> tuple[Kind, str]:
 def seconds(series: Series, job: Job) -> dict[str, float]:
     """Return how long each stage of a job took, s."""
     taken = {}
-    for stage, (begin, end) in STAGES.items():
+    for stage, (begin, end) in _BETWEEN.items():
         begun = series.first_seen if begin is None else job.times.get(begin)
         ended = job.times.get(end)
         if begun is not None and ended is not None:
             taken[stage] = (ended - begun).total_seconds()
+    work = taken.pop("work", None)
+    if work is not None and job.measured:
+        taken["assemble"] = job.measured["assemble_s"]
+        taken["model"] = job.measured["infer_s"] + job.measured["gate_s"]
+        taken["encode"] = work - taken["assemble"] - taken["model"]
     return taken

@@ -71,7 +71,7 @@ def show(narrator: Narrator, lines: Sequence[Outcome]) -> None:
         shown(
             f"{count[Kind.DERIVED]} derived, {count[Kind.EXPLAINED]} left alone for a stated reason, "
             f"{count[Kind.FAILED]} failed. Collecting lasts until a series is known to be complete, the wait included; "
-            "encoding counts to the model's seconds."
+            "the gate counts to model, writing to encode."
         )
     )
 

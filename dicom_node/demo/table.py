@@ -15,9 +15,9 @@ STYLES = {Kind.DERIVED: "green", Kind.EXPLAINED: "yellow", Kind.FAILED: "red"}
 
 def outcome_table(lines: Sequence[Outcome]) -> Table:
     """Return the table; text from headers is shown as it stands, without markup or control characters."""
-    table = Table(box=SIMPLE, pad_edge=False, show_edge=False, expand=True, show_lines=True)
-    table.add_column("Series", ratio=2, overflow="fold")
-    table.add_column("Rule → model → derived series, or the reason", ratio=5, overflow="fold")
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, expand=True, show_lines=True)
+    table.add_column("Series", ratio=3, min_width=16, overflow="fold")
+    table.add_column("Rule → model → derived series, or the reason", ratio=7, overflow="fold")
     for stage in STAGES:
         table.add_column(f"{stage}\ns", justify="right", no_wrap=True)
     for line in lines:

@@ -92,6 +92,8 @@ class Job:
         Lower runs first.
     times
         State -> when it was last entered, UTC.
+    measured
+        What the last run measured: seconds of each stage (``infer_s``), numbers of model, gate and encoder.
     """
 
     id: str
@@ -111,6 +113,7 @@ class Job:
     reason: str | None = None
     attempts: int = 0
     times: Mapping[str, datetime] = field(default_factory=dict)
+    measured: Mapping[str, float] = field(default_factory=dict)
 
     def after(self, event: JobEvent, at: datetime, **changes: Any) -> Job:
         """Return the job after `event` at the time `at` (UTC), with other fields changed too.

@@ -59,6 +59,7 @@ jobs_table = Table(
     Column("reason", Text),
     Column("attempts", Integer, nullable=False),
     Column("times", JSON, nullable=False),
+    Column("measured", JSON, nullable=False),
 )
 
 deliveries_table = Table(

@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("times", sa.JSON, nullable=False),
+        sa.Column("measured", sa.JSON, nullable=False),
     )
     op.create_table(
         "deliveries",
