@@ -110,6 +110,8 @@ class Intake:
         return "; ".join(found.set_aside) if late and not found.frames and not found.broken else None
 
     def _complete(self, closed: Closed) -> None:
+        if len(self._parts.spool.instances(closed.folder)) > closed.instances:
+            return  # more has come since it was looked into: the headers of other series may have taken a while
         series = self._ledger.series_in(closed.folder)
         assert series is not None  # only what is in the ledger is observed
         revision = series.revision + 1

@@ -12,8 +12,7 @@ import pytest
 from fake_clock import FakeClock
 from harness import RULES, Harness
 from made_series import TRANSPORT, encoded, key_of, made_series
-from pydicom import Dataset
-from pydicom.uid import RawDataStorage, generate_uid
+from pydicom.uid import generate_uid
 from sqlalchemy.exc import OperationalError
 
 from dicom_node.assemble import collector
@@ -52,108 +51,6 @@ def fails(error: Exception) -> Any:
         raise error
 
     return fail
-
-
-# --- a late slice
-
-
-def test_a_slice_that_comes_while_its_series_waits_to_be_routed_is_not_forgotten(
-    node: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    series = made_series()
-    node.receive(series[:-1])
-    with monkeypatch.context() as broken:
-        broken.setattr(node.ledger, "route", fails(LOCKED))
-        node.close_series()
-        assert node.series.state is SeriesState.COMPLETE
-        node.receive(series[-1:])
-        for _ in range(3):
-            node.pipeline.collect()
-            node.pipeline.route()
-    node.pipeline.route()
-    node.run_all()
-    assert (node.series.revision, node.series.instances) == (2, len(series))
-
-
-@pytest.mark.parametrize("late", ["never", "new_series"])
-@pytest.mark.parametrize("restarted", [False, True])
-def test_a_job_works_on_the_instances_that_it_was_made_for_whatever_came_later(
-    tmp_path: Path, clock: FakeClock, late: str, restarted: bool
-) -> None:
-    node = Harness(tmp_path, clock, late=late)
-    series = made_series()
-    node.receive(series[:-1])
-    node.close_series()
-    first = node.job
-    node.receive(series[-1:])
-    node.close_series()
-    if restarted:
-        node.start()
-    node.run_all()
-    assert node.ledger.job(first.id).state is JobState.DELIVERED
-    assert node.pacs["PACS"].series()[first.derived_series_uid] == len(series) - 1
-
-
-def test_a_late_slice_while_the_node_was_down_between_closing_and_routing_makes_two_revisions_of_different_content(
-    node: Harness,
-) -> None:
-    series = made_series()
-    node.receive(series[:-1])
-    node.pipeline.collect()
-    node.clock.advance(seconds=2.5)
-    node.pipeline.collect()
-    assert node.series.state is SeriesState.COMPLETE
-    node.receive(series[-1:])
-    node.start()
-    node.pipeline.route()
-    assert node.pipeline.infer()
-    assert derived_instances(node, node.job) == len(series) - 1
-    node.run_all()
-    assert node.series.revision == 2
-
-
-def test_raw_data_that_follows_its_image_makes_no_new_revision_after_a_restart_either(node: Harness) -> None:
-    series = made_series()
-    node.receive(series)
-    node.run_all()
-    node.start()
-    raw = Dataset()
-    raw.SOPClassUID, raw.SOPInstanceUID = RawDataStorage, generate_uid()
-    raw.StudyInstanceUID, raw.SeriesInstanceUID = series[0].StudyInstanceUID, series[0].SeriesInstanceUID
-    node.receive([raw])
-    node.run_all()
-    assert node.series.revision == 1
-    assert "Raw Data" in str(node.series.reason)
-
-
-def test_late_slices_that_are_left_out_one_by_one_are_told_once(tmp_path: Path, clock: FakeClock) -> None:
-    node = Harness(tmp_path, clock, late="never")
-    series = made_series()
-    node.receive(series[:40])
-    node.run_all()
-    for ds in series[40:]:
-        node.receive([ds])
-        node.run_all()
-    assert str(node.series.reason).startswith("8 more instances came after it was complete")
-    assert str(node.series.reason).count("more instances") == 1
-
-
-def test_a_job_that_is_superseded_just_before_it_starts_does_not_stop_the_next(
-    node: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    node.receive(made_series())
-    node.close_series()
-    real = node.ledger.next_queued
-
-    def superseded_meanwhile() -> Job | None:
-        queued = real()
-        if queued is not None:
-            node.ledger.change_job(queued.id, JobEvent.SUPERSEDED, node.clock.now())
-        return queued
-
-    monkeypatch.setattr(node.ledger, "next_queued", superseded_meanwhile)
-    assert node.pipeline.infer()
-    assert node.job.state is JobState.SUPERSEDED
 
 
 # --- a retry
