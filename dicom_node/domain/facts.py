@@ -37,7 +37,8 @@ class Facts:
     header
         DICOM keyword, or ``(gggg,eeee)`` for an element without one, to its value; text is stripped, numbers are
         numbers, several values are a tuple. Empty and binary elements are left out. For a multi-frame image the
-        functional groups of its first frame stand here under their classic keywords.
+        functional groups of its first frame stand here under their classic keywords. BodyPartExamined is the meaning
+        of AnatomicRegionSequence, in capitals, where a source has only that.
     derived
         Names of `DERIVED_FACTS` to values; what is unknown is left out.
     """
