@@ -40,6 +40,7 @@ class Chaos:
         self.node = node
         self.chance = chance
         self.kills = 0
+        self.over = False
         self.acknowledged: list[str] = []
 
     def kill_and_restart(self) -> None:
@@ -51,9 +52,9 @@ class Chaos:
     def send_all(self, series: Sequence[Sequence[Dataset]]) -> None:
         """Send until everything is acknowledged, as a modality does: what was not is sent again."""
         for number, instances in enumerate(series):
-            until(lambda number=number: self.kills >= min(number, KILLS), limit_s=LIMIT_S)  # type: ignore[misc]
+            until(lambda number=number: self.over or self.kills >= min(number, KILLS), limit_s=LIMIT_S)  # type: ignore[misc]
             left = list(instances)
-            while left:
+            while left and not self.over:
                 done = self._sent(left)
                 self.acknowledged += done
                 left = [ds for ds in left if ds.SOPInstanceUID not in done]
@@ -111,10 +112,13 @@ def test_whatever_the_moment_of_a_kill_every_series_arrives_once(
     ):
         chaos = Chaos(node, chance)
         sending = [senders.submit(chaos.send_all, queue) for queue in queues]
-        for _ in range(KILLS):
-            chaos.kill_and_restart()
-        for each in sending:
-            each.result(timeout=LIMIT_S)
+        try:
+            for _ in range(KILLS):
+                chaos.kill_and_restart()
+            for each in sending:
+                each.result(timeout=LIMIT_S)
+        finally:
+            chaos.over = True
         until(lambda: Counter(node.states()) == {"DELIVERED": len(series)}, limit_s=LIMIT_S)
         jobs = node.jobs()
     assert set(chaos.acknowledged) == {str(ds.SOPInstanceUID) for each in series.values() for ds in each}

@@ -37,10 +37,6 @@ def series_of(node: Harness, uid: str) -> Series:
     return found
 
 
-def derived_instances(node: Harness, job: Job) -> int:
-    return len(node.results.paths(job.id))
-
-
 def deliver_all(node: Harness) -> None:
     for name in node.pipeline.destinations_due():
         node.pipeline.deliver(name)
