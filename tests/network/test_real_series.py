@@ -79,7 +79,7 @@ def test_the_tilted_ct_is_ignored_by_an_mr_rule(real_series: Path, tmp_path: Pat
     assert "Modality" in str(node.series.reason)
 
 
-@pytest.mark.parametrize("name", [name for name in OUTCOMES if "prisma" not in name or "norm" in name])
+@pytest.mark.parametrize("name", OUTCOMES)
 def test_a_derived_series_lies_where_its_source_lies_and_is_made_once(
     name: str, real_series: Path, tmp_path: Path, clock: FakeClock
 ) -> None:
