@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from inference.contract import InputContract, Millimetres
+from inference.contract import Contrast, InputContract, Millimetres
 from inference.errors import ModelRefused
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
@@ -75,12 +75,15 @@ class Target(_Part):
 
     Attributes
     ----------
+    contrast
+        Of the look; images of another contrast are refused. None where the contract alone decides.
     values_per_unit
         stored = round(value * values_per_unit), clipped to 0...4095.
     window_center, window_width
         Default window, in stored values.
     """
 
+    contrast: Contrast | None = None
     values_per_unit: Positive
     window_center: float
     window_width: Positive
@@ -132,6 +135,8 @@ class Manifest(_Part):
         ``numpy`` runs on the CPU; ``torch`` on the device that the node is set to.
     input, output, targets, qa
         What it takes, gives, aims at, and the limits of its output gate.
+    added_targets
+        How a look that was measured on a site's own references is stored; None: it takes none.
     weights, reference
         Its files.
     """
@@ -147,6 +152,7 @@ class Manifest(_Part):
     input: InputContract
     output: OutputSpec
     targets: dict[Name, Target] = Field(default_factory=dict)
+    added_targets: Target | None = None
     qa: QaLimits = QaLimits()
     weights: PinnedFile
     reference: ReferencePair

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from inference.look import Look
 from inference.volume import Volume
 
 
@@ -33,7 +34,7 @@ class Model(Protocol):
         """Where it runs: ``cpu`` or ``cuda:0``."""
         ...
 
-    def __call__(self, volume: Volume, *, target: str | None = None) -> Result:
+    def __call__(self, volume: Volume, *, target: str | Look | None = None) -> Result:
         """Run the model.
 
         Parameters
@@ -41,7 +42,8 @@ class Model(Protocol):
         volume
             Inside the input contract of the bundle.
         target
-            One of the bundle's targets; None where there is only one to choose.
+            One of the bundle's targets, or a look that was measured on references, where the bundle takes such;
+            None where there is only one to choose.
 
         Raises
         ------

@@ -54,8 +54,8 @@ def find_head(volume: Volume) -> Head:
     ----------
     .. [1] Otsu N. A threshold selection method from gray-level histograms. IEEE Trans Syst Man Cybern 9:62-66, 1979.
     """
-    factors = _factors(volume)
-    coarse = _block_means(volume.voxels, factors)
+    factors = working_factors(volume)
+    coarse = block_means(volume.voxels, factors)
     threshold = _threshold(coarse)
     # filled before it is opened too: opening wears away a thin scalp, unless what it encloses holds it
     inside = _filled(_largest_body(_filled(coarse > threshold)))
@@ -80,7 +80,7 @@ def deep_part(volume: Volume, head: Head, *, depth_mm: float, crown_mm: float) -
     """
     if not head.inside.any():
         return head.inside
-    factors = _factors(volume)
+    factors = working_factors(volume)
     coarse = head.inside[tuple(slice(None, None, factor) for factor in factors)]
     sampling = [mm * factor for mm, factor in zip(volume.spacing_mm, factors, strict=True)]
     if not coarse.all():
@@ -107,7 +107,7 @@ def upper_extents_mm(volume: Volume, head: Head) -> tuple[float, float]:
     -------
     Horizontal extents along x and y of the patient, mm, where the image does not end before.
     """
-    factors = _factors(volume)
+    factors = working_factors(volume)
     nodes = np.argwhere(head.inside[tuple(slice(None, None, factor) for factor in factors)]) * factors
     x, y, z = volume.affine[:3, :3] @ nodes.T + volume.affine[:3, 3:]
     upper = z > z.max() - CROWN_MM
@@ -115,7 +115,8 @@ def upper_extents_mm(volume: Volume, head: Head) -> tuple[float, float]:
     return short, long
 
 
-def _factors(volume: Volume) -> list[int]:
+def working_factors(volume: Volume) -> list[int]:
+    """Return how many voxels along (slices, rows, columns) make one of the working grid, about `WORKING_MM`."""
     return [max(1, round(WORKING_MM / mm)) for mm in volume.spacing_mm]
 
 
@@ -130,7 +131,7 @@ def _refined(coarse: BoolArray, factors: list[int], shape: tuple[int, ...]) -> B
     return coarse[_whole(shape)]
 
 
-def _block_means(voxels: Float32Array, factors: list[int]) -> Float32Array:
+def block_means(voxels: Float32Array, factors: list[int]) -> Float32Array:
     """Average blocks of `factors` voxels; blocks that hang over the edge average what they hold."""
     means = voxels
     for axis, factor in enumerate(factors):
