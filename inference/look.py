@@ -14,7 +14,7 @@ from safetensors.numpy import load, save
 
 from inference.classical.head import CROWN_MM, block_means, deep_part, find_head, working_factors
 from inference.errors import BundleRefused, ModelRefused
-from inference.volume import Float64Array, Volume
+from inference.volume import Float32Array, Float64Array, Volume
 
 LEVELS: Float64Array = np.concatenate(([0.5], np.arange(1.0, 100.0), [99.5, 99.9]))
 """Percentiles that are kept of every reference, increasing."""
@@ -77,9 +77,25 @@ def profile(volume: Volume) -> Profile:
     means = block_means(volume.voxels, factors)
     tissue = head.inside[every] & (means > head.tissue_above)
     deep = tissue & deep_part(volume, head, depth_mm=DEPTH_MM, crown_mm=CROWN_MM)[every]
-    if np.count_nonzero(deep) < _FEWEST_VOXELS:
+    return profile_of(means[deep], means[tissue])
+
+
+def profile_of(deep: Float32Array, head: Float32Array) -> Profile:
+    """Take percentiles.
+
+    Parameters
+    ----------
+    deep, head
+        Shape (voxels,): intensities of deep tissue, and of all tissue of the head.
+
+    Raises
+    ------
+    ModelRefused
+        When there are too few of them, or they are black.
+    """
+    if deep.size < _FEWEST_VOXELS:
         raise ModelRefused("no head can be told from the air around it")
-    of_deep, of_head = (np.percentile(means[sample].astype(np.float64), LEVELS) for sample in (deep, tissue))
+    of_deep, of_head = (np.percentile(sample.astype(np.float64), LEVELS) for sample in (deep, head))
     if np.interp(ANCHOR, LEVELS, of_deep) <= 0:
         raise ModelRefused("the head is black")
     return Profile(of_deep, of_head)

@@ -56,7 +56,7 @@ def find_head(volume: Volume) -> Head:
     """
     factors = working_factors(volume)
     coarse = block_means(volume.voxels, factors)
-    threshold = _threshold(coarse)
+    threshold = tissue_threshold(coarse)
     # filled before it is opened too: opening wears away a thin scalp, unless what it encloses holds it
     inside = _filled(_largest_body(_filled(coarse > threshold)))
     return Head(_refined(inside, factors, volume.voxels.shape), threshold)
@@ -143,7 +143,7 @@ def block_means(voxels: Float32Array, factors: list[int]) -> Float32Array:
     return means
 
 
-def _threshold(voxels: Float32Array) -> float:
+def tissue_threshold(voxels: Float32Array) -> float:
     """Return the intensity between air and tissue; infinity in a volume without contrast."""
     root = np.sqrt(np.clip(voxels, 0, None))
     top = float(np.percentile(root, 99.5))

@@ -1,0 +1,150 @@
+"""The network of the bounded harmonizer: from a coarse head and a look to a gain field and small local curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from inference.bounded.limits import KNOTS, limit_change, log_curve, log_gain
+
+CHANNELS = 4
+"""Of the image: the head under the scale alone, under the base curve, its mask, and the mask of its deep part."""
+
+PLACES = 3
+"""Coordinates that the network adds: -1 to 1 along each axis of the frame."""
+
+GAIN_MM = 16.0
+"""Side of the cells of the gain field."""
+
+CURVE_MM = 32.0
+"""Side of the cells of the local curves."""
+
+_SPREAD = torch.tensor([1.0, 4.0, 1.0]) / 6
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What the network makes of a batch.
+
+    Attributes
+    ----------
+    trust
+        Shape (batch, 1), 0 to 1: how far the base curve is taken; at 0 the head is only scaled.
+    log_gain
+        Shape (batch, 1, slices, rows, columns), cells of `GAIN_MM`.
+    log_curve
+        Shape (batch, knots, slices, rows, columns), cells of `CURVE_MM`.
+    """
+
+    trust: Tensor
+    log_gain: Tensor
+    log_curve: Tensor
+
+
+def without_cells(correction: Correction) -> Correction:
+    """Return a correction that leaves field and local curves out."""
+    return Correction(correction.trust, torch.zeros_like(correction.log_gain), torch.zeros_like(correction.log_curve))
+
+
+class _Block(nn.Module):
+    """Two convolutions beside a short cut; the look scales and shifts what stands between them."""
+
+    def __init__(self, width: int, context: int) -> None:
+        super().__init__()
+        self.first = nn.Conv3d(width, width, 3, padding=1)
+        self.second = nn.Conv3d(width, width, 3, padding=1)
+        self.norms = nn.ModuleList([nn.GroupNorm(8, width), nn.GroupNorm(8, width)])
+        self.film = nn.Linear(context, 2 * width)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        scale, shift = self.film(context)[:, :, None, None, None].chunk(2, dim=1)
+        y = self.first(functional.silu(self.norms[0](x)))
+        y = self.norms[1](y) * (1 + scale) + shift
+        return x + self.second(functional.silu(y))
+
+
+class BoundedNetwork(nn.Module):
+    """Sees a head at 4 mm and what is wanted of it; answers in cells of 16 and 32 mm.
+
+    Parameters
+    ----------
+    widths
+        Channels at 8, 16 and 32 mm; multiples of 8.
+    context
+        Length of the description of source and look.
+    """
+
+    def __init__(self, widths: tuple[int, int, int], context: int) -> None:
+        super().__init__()
+        fine, middle, wide = widths
+        self.describe = nn.Sequential(nn.Linear(context, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU())
+        self.enter = nn.Conv3d(CHANNELS + PLACES, fine, 4, stride=2, padding=1)
+        self.fine = _Block(fine, 128)
+        self.down = nn.Conv3d(fine, middle, 2, stride=2)
+        self.middle = nn.ModuleList([_Block(middle, 128) for _ in range(2)])
+        self.down_again = nn.Conv3d(middle, wide, 2, stride=2)
+        self.wide = nn.ModuleList([_Block(wide, 128) for _ in range(3)])
+        self.whole = nn.Linear(wide, 128)
+        self.last_wide = _Block(wide, 128)
+        self.up = nn.Conv3d(wide, middle, 1)
+        self.last_middle = _Block(middle, 128)
+        self.to_gain = nn.Conv3d(middle, 1, 3, padding=1)
+        self.to_curve = nn.Conv3d(wide, len(KNOTS) - 1, 3, padding=1)
+        self.to_trust = nn.Linear(128, 1)
+        for last in (self.to_gain, self.to_curve, self.to_trust):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+        nn.init.constant_(self.to_trust.bias, 2.0)  # it begins as the base curve with next to nothing else
+
+    def forward(self, image: Tensor, context: Tensor) -> Correction:
+        """Answer for a batch.
+
+        Parameters
+        ----------
+        image
+            Shape (batch, `CHANNELS`, slices, rows, columns), voxels of 4 mm, each length a multiple of 8.
+        context
+            Shape (batch, context).
+        """
+        told = self.describe(context)
+        x = self.fine(self.enter(torch.cat([image, _places(image)], dim=1)), told)
+        x = self.down(x)
+        for block in self.middle:
+            x = block(x, told)
+        kept = x
+        x = self.down_again(x)
+        for block in self.wide:
+            x = block(x, told)
+        told = told + self.whole(x.mean(dim=(2, 3, 4)))
+        x = self.last_wide(x, told)
+        curves = self.to_curve(functional.silu(x))
+        y = functional.interpolate(self.up(x), size=kept.shape[2:], mode="trilinear", align_corners=False)
+        gains = self.to_gain(functional.silu(self.last_middle(kept + y, told)))
+        trust = self.to_trust(functional.silu(told))
+        with torch.autocast(image.device.type, enabled=False):  # limits hold in full precision
+            return Correction(
+                trust=torch.sigmoid(trust.float()),
+                log_gain=limit_change(log_gain(_smoothed(gains.float())), GAIN_MM),
+                log_curve=log_curve(_smoothed(curves.float())),
+            )
+
+
+def _places(image: Tensor) -> Tensor:
+    batch, _, *shape = image.shape
+    lines = (torch.linspace(-1, 1, length, device=image.device, dtype=image.dtype) for length in shape)
+    return torch.stack(torch.meshgrid(*lines, indexing="ij")).expand(batch, PLACES, *shape)
+
+
+def _smoothed(cells: Tensor) -> Tensor:
+    """Take cells as coefficients of a cubic B-spline: neighbours cannot differ much, and edges of cells do not show."""
+    channels = cells.shape[1]
+    for axis in (2, 3, 4):
+        kernel = _SPREAD.to(cells).reshape([3 if a == axis else 1 for a in range(5)]).expand(channels, 1, -1, -1, -1)
+        padding = [0, 0, 0, 0, 0, 0]
+        padding[2 * (4 - axis)] = padding[2 * (4 - axis) + 1] = 1
+        cells = functional.conv3d(functional.pad(cells, padding, mode="replicate"), kernel, groups=channels)
+    return cells

@@ -1,0 +1,127 @@
+"""The bounded harmonizer: a base curve, a low-frequency gain and small local curves, each within hard limits.
+
+Weights: ``network.<parameter>``, half precision; ``<target>.<contrast>.deep`` and ``.head``, the looks that come with
+the bundle (see `inference.look`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from inference.bounded.bounds import bounds_of
+from inference.bounded.description import LENGTH, description
+from inference.bounded.frame import FramedHead, coarse, framed
+from inference.bounded.native import apply_natively
+from inference.bounded.network import BoundedNetwork, Correction, without_cells
+from inference.bundle import Bundle
+from inference.classical.base import base_curve, blend, scale_curve
+from inference.classical.head import find_head
+from inference.classical.nyul import Curve
+from inference.errors import BundleRefused, ModelRefused
+from inference.look import TOP, Look, Profile, looks_in
+from inference.manifest import Manifest
+from inference.model import Result
+from inference.volume import Float32Array, Volume
+
+WIDTHS = (24, 48, 96)
+"""Channels of the network at 8, 16 and 32 mm."""
+
+BRIGHTEST = 4.0
+"""What is brighter, in parts of `TOP`, is shown to the network as this bright."""
+
+
+class BoundedModel:
+    """Maps a head to a look.
+
+    Parameters
+    ----------
+    manifest
+        Of the bundle.
+    network
+        Trained, on `device`.
+    looks
+        Target -> look.
+    device
+        Where it runs.
+    """
+
+    def __init__(self, manifest: Manifest, network: BoundedNetwork, looks: Mapping[str, Look], *, device: str) -> None:
+        self._manifest = manifest
+        self._network = network
+        self._looks = looks
+        self.device = device
+
+    def __call__(self, volume: Volume, *, target: str | Look | None = None) -> Result:
+        """Harmonize a volume on its own grid; see `inference.model.Model`."""
+        look = self._look(target)
+        seen = framed(volume, find_head(volume))
+        source = seen.profile()
+        with torch.inference_mode():
+            correction = self._correction(seen, source, look)
+            bounds = bounds_of(correction)
+            if not bounds.hold:  # a network gone wrong: its field and local curves are left out, and the job says so
+                correction = without_cells(correction)
+            trust = float(correction.trust)
+            curve = blend(scale_curve(source), base_curve(source, look), trust)
+            voxels = apply_natively(volume, correction, curve=curve, frame=seen.affine, device=self.device)
+        output = self._manifest.output
+        np.clip(voxels, *output.range, out=voxels)
+        numbers = {**bounds.numbers, "trust": trust, "within_limits": float(bounds.hold)}
+        return Result(Volume(voxels, volume.affine.copy(), output.unit), numbers)
+
+    def _look(self, target: str | Look | None) -> Look:
+        if isinstance(target, Look):
+            return target
+        name = self._manifest.choose_target(target)
+        if name is None:
+            raise ModelRefused(f"model {self._manifest.name} needs a target or references")
+        return self._looks[name]
+
+    def _correction(self, seen: FramedHead, source: Profile, look: Look) -> Correction:
+        image = network_image(seen, (scale_curve(source), base_curve(source, look)))
+        told = description(source, look)
+        return self._network(*(torch.from_numpy(a)[None].to(self.device) for a in (image, told)))
+
+
+def network_image(seen: FramedHead, curves: tuple[Curve, Curve]) -> Float32Array:
+    """Return what the network sees of a head: shape (channels, slices, rows, columns) at 4 mm.
+
+    Parameters
+    ----------
+    seen
+        The head.
+    curves
+        The scale alone, and the base curve.
+    """
+    means = coarse(seen.voxels)
+    masks = (coarse(mask.astype(np.float32)) for mask in (seen.inside, seen.deep))
+    return np.minimum(np.stack([*(curve(means) / np.float32(TOP) for curve in curves), *masks]), BRIGHTEST)
+
+
+def load(bundle: Bundle, *, device: str) -> BoundedModel:
+    """Read network and looks.
+
+    Raises
+    ------
+    BundleRefused
+        When the weights are not those of this network, or a target has no look.
+    """
+    tensors = bundle.weights()
+    looks = looks_in(tensors)
+    if missing := set(bundle.manifest.targets) - set(looks):
+        raise BundleRefused(f"{bundle.folder}: the weights hold no look for target '{sorted(missing)[0]}'")
+    network = BoundedNetwork(WIDTHS, LENGTH)
+    held = {
+        name.removeprefix("network."): torch.from_numpy(tensor.astype(np.float32))
+        for name, tensor in tensors.items()
+        if name.startswith("network.")
+    }
+    try:
+        network.load_state_dict(held)
+    except RuntimeError as error:
+        raise BundleRefused(f"{bundle.folder}: the weights are not those of this network") from error
+    network.eval().to(device)
+    return BoundedModel(bundle.manifest, network, looks, device=device)

@@ -1,0 +1,1 @@
+"""Examples to train on: heads, what scanners and mishaps make of them, and what is wanted."""

@@ -1,0 +1,1 @@
+"""How models are trained, one loop a file, each to be read from top to bottom."""

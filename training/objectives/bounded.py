@@ -1,0 +1,80 @@
+"""What the bounded harmonizer is trained for: decibels, the field that the simulator knows, and no harm."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from inference.bounded.network import Correction
+from inference.bounded.slicing import corrected
+
+_FLOOR = 1e-5
+"""Mean squared error, in parts of the squared range, below which nothing is to be gained: 50 dB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much the parts of the objective count against one decibel.
+
+    Attributes
+    ----------
+    field
+        A mean error of 1 of the log gain.
+    harm
+        One decibel below the better of the two curves.
+    tame
+        A mean squared local curve of 1.
+    """
+
+    field: float = 10.0
+    harm: float = 0.5
+    tame: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What became of a batch; each of shape (batch,).
+
+    Attributes
+    ----------
+    loss
+        To be made small.
+    psnr_db, psnr_scale_db, psnr_base_db
+        Of the result, of the scale alone and of the base curve; inside the head, against the truth's 99.8th percentile.
+    """
+
+    loss: Tensor
+    psnr_db: Tensor
+    psnr_scale_db: Tensor
+    psnr_base_db: Tensor
+
+
+def judged(batch: Mapping[str, Tensor], correction: Correction, weights: Weights) -> Judged:
+    """Judge corrections of a batch of `training.examples.pairs`."""
+    scaled, based = batch["points"][:, :1], batch["points"][:, 1:]
+    ours, scale, base = (_psnr(y, batch) for y in (corrected(scaled, based, correction), scaled, based))
+    harm = functional.relu(torch.maximum(scale, base) - ours)
+    field = _field_error(batch, correction.log_gain)
+    tame = correction.log_curve.square().flatten(1).mean(dim=1)
+    loss = -ours + weights.harm * harm + weights.field * field + weights.tame * tame
+    return Judged(loss, ours, scale, base)
+
+
+def _psnr(result: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+    error = ((result - batch["truth"]).square() * batch["weight"]).flatten(1).sum(1) / batch["weight"].flatten(1).sum(1)
+    return -10 / math.log(10) * torch.log(error / batch["top"][:, 0].square() + _FLOOR)
+
+
+def _field_error(batch: Mapping[str, Tensor], log_gain: Tensor) -> Tensor:
+    """Return the mean error of the log gain inside the head, where the truth is known; its mean level is free."""
+    inside = functional.avg_pool3d(batch["image"][:, 2:3], 4)
+    error = log_gain - batch["gain"]
+    total = inside.flatten(1).sum(1).clamp_min(1e-3)
+    level = (error * inside).flatten(1).sum(1) / total
+    error = (error - level.reshape(-1, 1, 1, 1, 1)).abs() * inside
+    return error.flatten(1).sum(1) / total * batch["gain_known"][:, 0]
