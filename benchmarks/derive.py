@@ -31,6 +31,7 @@ from dicom_node.infer.gate import judge
 from dicom_node.jobs import provenance_by_hand
 from dicom_node.log import silence_libraries
 from dicom_node.spool.instances import Spool
+from inference.aim import at_target
 from inference.registry import SHIPPED, Registry, load
 from inference.volume import Volume
 
@@ -94,8 +95,9 @@ def rows(folder: Path, scratch: Path) -> list[tuple[str, float, str, float]]:
     bundle = Registry([SHIPPED]).get(MODEL)
     model = load(bundle)
     result = model(volume, target=TARGET).volume
+    aim = at_target(bundle.manifest, TARGET)
     scale = StoredScale(1, 600, 1200)
-    made = provenance_by_hand(stack, bundle, target=TARGET, at=datetime(2026, 1, 1, tzinfo=UTC), number_offset=1000)
+    made = provenance_by_hand(stack, bundle, aim, at=datetime(2026, 1, 1, tzinfo=UTC), number_offset=1000)
     contents = [path.read_bytes() for path in paths]
     spool = Spool(scratch / "spool")
     matching = SimpleITK.HistogramMatchingImageFilter()

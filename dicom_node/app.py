@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from dicom_node.spool.identity import identity
 from dicom_node.spool.instances import Spool
 from dicom_node.spool.ledger import Ledger
 from dicom_node.spool.results import Results
+from inference.added import AddedLooks
 from inference.registry import SHIPPED, Registry
 
 GIB = 1024**3
@@ -29,6 +31,16 @@ GIB = 1024**3
 def model_folders(settings: Settings) -> tuple[Path, ...]:
     """Return where bundles are looked for: those that are shipped, then the site's own."""
     return (SHIPPED, *settings.infer.models)
+
+
+def added_looks(settings: Settings) -> AddedLooks:
+    """Return the targets that the site added."""
+    return AddedLooks(settings.targets_dir)
+
+
+def open_registry(settings: Settings) -> Registry:
+    """Return the models with their targets."""
+    return Registry(model_folders(settings), added_looks(settings))
 
 
 def catalogue(registry: Registry) -> Catalogue:
@@ -58,13 +70,22 @@ def open_ledger(settings: Settings) -> Ledger:
     return Ledger(settings.ledger_url)
 
 
-def local_executor(settings: Settings, scratch: Path | None = None) -> LocalExecutor:
-    """Return what runs the models; volumes pass through `scratch`, by default in the data folder."""
+def local_executor(settings: Settings, scratch: Path | None = None, targets: Path | None = None) -> LocalExecutor:
+    """Return what runs the models.
+
+    Parameters
+    ----------
+    scratch
+        Where volumes pass through; by default in the data folder.
+    targets
+        Folder of added looks, by default that of the settings.
+    """
     return LocalExecutor(
         model_folders(settings),
         device=settings.infer.device,
         timeout_s=settings.infer.timeout_s,
         scratch=scratch or settings.data_dir / "scratch",
+        targets=targets or settings.targets_dir,
     )
 
 
@@ -83,7 +104,7 @@ def open_pipeline(settings: Settings, *, spool: Spool, ledger: Ledger, executor:
         When the rules cannot be used.
     """
     clock = SystemClock()
-    registry = Registry(model_folders(settings))
+    registry = open_registry(settings)
     waits = settings.completeness
 
     def reach(where: Mapping[str, Any]) -> Destination:
@@ -95,7 +116,7 @@ def open_pipeline(settings: Settings, *, spool: Spool, ledger: Ledger, executor:
             results=open_results(settings),
             ledger=ledger,
             collector=Collector(clock, settle_s=waits.settle_s, silence_s=waits.silence_s),
-            rules=LiveRules(settings.rules, catalogue(registry)),
+            rules=LiveRules(settings.rules, partial(catalogue, registry)),
             registry=registry,
             executor=executor,
             destination=reach,

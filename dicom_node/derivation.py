@@ -19,6 +19,7 @@ from dicom_node.domain.stack import Stack
 from dicom_node.encode import derived_mr
 from dicom_node.errors import JobHeld
 from dicom_node.infer import gate as output_gate
+from inference.aim import Aim
 from inference.bundle import Bundle
 from inference.contract import Acquisition
 from inference.volume import Volume
@@ -65,13 +66,24 @@ class Derived:
     seconds: Mapping[str, float]
 
 
-def refusal(stack: Stack, bundle: Bundle) -> str | None:
-    """Say why a model may not see a stack, from the headers alone; None when nothing speaks against it."""
-    reasons = bundle.manifest.input.acquisition_violations(_acquisition(stack))
+def acquisition_of(stack: Stack) -> Acquisition:
+    """Return what the headers of a stack tell of how it was made."""
+    return Acquisition(
+        modality=str(stack.facts.get("Modality") or ""),
+        contrast=_text(stack, "contrast"),
+        contrast_agent=bool(stack.facts.get("contrast_agent")),
+        body_part=_text(stack, "BodyPartExamined"),
+        is_original=stack.facts.get("is_original") is not False,
+    )
+
+
+def refusal(stack: Stack, bundle: Bundle, aim: Aim) -> str | None:
+    """Say why a model may not bring a stack to a look, from the headers alone; None when nothing speaks against it."""
+    reasons = bundle.manifest.input.acquisition_violations(acquisition_of(stack), aimed_at=aim.contrast)
     return "; ".join(reasons) or input_gate.refusal(stack)
 
 
-def derive(stack: Stack, bundle: Bundle, executor: Executor, *, target: str | None, provenance: Provenance) -> Derived:
+def derive(stack: Stack, bundle: Bundle, executor: Executor, *, aim: Aim, provenance: Provenance) -> Derived:
     """Run a model on a stack and encode what passes the gates.
 
     Raises
@@ -79,18 +91,18 @@ def derive(stack: Stack, bundle: Bundle, executor: Executor, *, target: str | No
     SeriesRefused
         When the stack cannot become a volume.
     JobHeld
-        When the model's contract or the output gate says no, or the model is not the one that was meant.
+        When the model's contract or the output gate says no, or model or target are not those that were meant.
     JobFailed
         When the model breaks.
     """
     started = time.perf_counter()
-    reason = _other_model(bundle, provenance) or refusal(stack, bundle)
+    reason = _other_model(bundle, provenance) or _other_target(aim, provenance) or refusal(stack, bundle, aim)
     if reason is not None:
         raise JobHeld(reason)
-    scale = _stored_scale(bundle, target)
+    scale = _stored_scale(bundle, aim)
     source = read_volume(stack)
     assembled = time.perf_counter()
-    made = harmonize(source, _acquisition(stack), bundle, executor, target=target)
+    made = harmonize(source, acquisition_of(stack), bundle, executor, aim=aim)
     before_encode = time.perf_counter()
     encoded = derived_mr.encode(
         stack,
@@ -107,9 +119,7 @@ def derive(stack: Stack, bundle: Bundle, executor: Executor, *, target: str | No
     return Derived(encoded.instances, made.warnings, numbers, seconds)
 
 
-def harmonize(
-    source: Volume, acquisition: Acquisition, bundle: Bundle, executor: Executor, *, target: str | None
-) -> Harmonized:
+def harmonize(source: Volume, acquisition: Acquisition, bundle: Bundle, executor: Executor, *, aim: Aim) -> Harmonized:
     """Run a model on a volume, between its input contract and the output gate.
 
     Raises
@@ -120,9 +130,10 @@ def harmonize(
         When the model breaks.
     """
     contract = bundle.manifest.input
-    _hold((*contract.acquisition_violations(acquisition), *contract.volume_violations(source)))
+    of_headers = contract.acquisition_violations(acquisition, aimed_at=aim.contrast)
+    _hold((*of_headers, *contract.volume_violations(source)))
     started = time.perf_counter()
-    outcome = executor.run(InferenceRequest(bundle.manifest.name, bundle.digest, target, source))
+    outcome = executor.run(InferenceRequest(bundle.manifest.name, bundle.digest, aim.name, source, aim.digest))
     inferred = time.perf_counter()
     verdict = output_gate.judge(source, outcome.volume, output=bundle.manifest.output, limits=bundle.manifest.qa)
     _hold(verdict.failures)
@@ -140,13 +151,14 @@ def _other_model(bundle: Bundle, provenance: Provenance) -> str | None:
     )
 
 
-def _acquisition(stack: Stack) -> Acquisition:
-    return Acquisition(
-        modality=str(stack.facts.get("Modality") or ""),
-        contrast=_text(stack, "contrast"),
-        contrast_agent=bool(stack.facts.get("contrast_agent")),
-        body_part=_text(stack, "BodyPartExamined"),
-        is_original=stack.facts.get("is_original") is not False,
+def _other_target(aim: Aim, provenance: Provenance) -> str | None:
+    """Compare the target, where the site added it, in the same way."""
+    if aim.digest == provenance.target_digest:
+        return None
+    then, now = (digest[:12] if digest else "the bundle's" for digest in (provenance.target_digest, aim.digest))
+    return (
+        f"target {aim.name} was changed since this job was made ({then} then, {now} now): put the earlier one back "
+        "and retry it, or send the series again"
     )
 
 
@@ -160,9 +172,7 @@ def _text(stack: Stack, key: str) -> str | None:
     return None if value is None else str(value)
 
 
-def _stored_scale(bundle: Bundle, target: str | None) -> StoredScale:
-    chosen = bundle.manifest.choose_target(target)
-    if chosen is None:
+def _stored_scale(bundle: Bundle, aim: Aim) -> StoredScale:
+    if aim.target is None:
         raise JobHeld(f"model {bundle.manifest.name} names no target, so that no stored scale is known")
-    entry = bundle.manifest.targets[chosen]
-    return StoredScale(entry.values_per_unit, entry.window_center, entry.window_width)
+    return StoredScale(aim.target.values_per_unit, aim.target.window_center, aim.target.window_width)

@@ -13,16 +13,26 @@ from dicom_node.domain.series import Series
 from dicom_node.domain.stack import Stack
 from dicom_node.encode.uids import series_uid
 from dicom_node.route.schema import Priority
+from inference.aim import Aim
 from inference.bundle import Bundle
 
 
 def job_for(
-    series: Series, stack: Stack, bundle: Bundle, *, snapshot: Mapping[str, Any], at: datetime, number_offset: int
+    series: Series,
+    stack: Stack,
+    bundle: Bundle,
+    aim: Aim,
+    *,
+    snapshot: Mapping[str, Any],
+    at: datetime,
+    number_offset: int,
 ) -> Job:
     """Return the job of one rule on one stack.
 
     Parameters
     ----------
+    aim
+        What the rule's target is now.
     snapshot
         Of the rule and its destinations, as `dicom_node.route.loader.snapshot` makes it.
     at
@@ -31,7 +41,6 @@ def job_for(
         Added to the source's series number.
     """
     rule = snapshot["rule"]
-    target = bundle.manifest.choose_target(rule["run"].get("target"))
     return Job(
         id=job_id(series.series_uid, series.revision, stack.label, rule["name"]),
         series_uid=series.series_uid,
@@ -41,8 +50,9 @@ def job_for(
         snapshot={**snapshot, "send": rule["send"]},
         model=bundle.manifest.name,
         model_digest=bundle.digest,
-        target=target,
-        derived_series_uid=_derived_uid(stack, bundle, target, rule=rule["name"], revision=series.revision),
+        target=aim.name,
+        target_digest=aim.digest,
+        derived_series_uid=_derived_uid(stack, bundle, aim, rule=rule["name"], revision=series.revision),
         derived_series_number=(series.series_number or 0) + number_offset,
         # DICOM times carry microseconds, so nothing is lost on the way through the ledger and the headers
         derived_at=at,
@@ -59,6 +69,7 @@ def provenance_of(job: Job, bundle: Bundle, *, serial_number: str) -> Provenance
         model_digest=job.model_digest,
         task=bundle.manifest.task,
         target=job.target,
+        target_digest=job.target_digest,
         node_version=__version__,
         serial_number=serial_number,
         series_uid=job.derived_series_uid,
@@ -68,32 +79,33 @@ def provenance_of(job: Job, bundle: Bundle, *, serial_number: str) -> Provenance
     )
 
 
-def provenance_by_hand(
-    stack: Stack, bundle: Bundle, *, target: str | None, at: datetime, number_offset: int
-) -> Provenance:
+def provenance_by_hand(stack: Stack, bundle: Bundle, aim: Aim, *, at: datetime, number_offset: int) -> Provenance:
     """Return the same for a stack that is worked on without a node and its ledger."""
-    chosen = bundle.manifest.choose_target(target)
     number = stack.facts.get("SeriesNumber")
     return Provenance(
         model=bundle.manifest.name,
         model_version=bundle.manifest.version,
         model_digest=bundle.digest,
         task=bundle.manifest.task,
-        target=chosen,
+        target=aim.name,
+        target_digest=aim.digest,
         node_version=__version__,
         serial_number="COMMAND LINE",
-        series_uid=_derived_uid(stack, bundle, chosen, rule="", revision=1),
+        series_uid=_derived_uid(stack, bundle, aim, rule="", revision=1),
         series_number=(number if isinstance(number, int) else 0) + number_offset,
         derived_at=at,
         revision=1,
     )
 
 
-def _derived_uid(stack: Stack, bundle: Bundle, target: str | None, *, rule: str, revision: int) -> str:
+def _derived_uid(stack: Stack, bundle: Bundle, aim: Aim, *, rule: str, revision: int) -> str:
+    parameters = {"model": bundle.manifest.name, "target": aim.name or "", "rule": rule, "stack": stack.label}
+    if aim.digest is not None:
+        parameters["target_digest"] = aim.digest
     return series_uid(
         [frame.sop_instance_uid for frame in stack.frames],
         bundle.digest,
-        parameters={"model": bundle.manifest.name, "target": target or "", "rule": rule, "stack": stack.label},
+        parameters=parameters,
         kind=bundle.manifest.output.kind,
         revision=revision,
     )

@@ -31,7 +31,7 @@ from dicom_node.outbox import Outbox
 from dicom_node.parts import Parts
 from dicom_node.route.loader import snapshot
 from dicom_node.route.matcher import RuleVerdict, explain, matching
-from inference.errors import BundleRefused
+from inference.errors import BundleRefused, ModelRefused
 
 log = structlog.get_logger()
 
@@ -109,7 +109,7 @@ class Pipeline:
         try:
             event, jobs, reason = self._decide(series, self._intake.read(series, series.revision))
             self._routed(series, event, jobs, reason=reason)
-        except (SeriesRefused, BundleRefused) as held:
+        except (SeriesRefused, BundleRefused, ModelRefused) as held:
             self._routed(series, SeriesEvent.HELD, [], reason=str(held))
         except Exception as error:  # one series that the node cannot digest must not stop the others
             if _lack(error) is not None:
@@ -138,11 +138,12 @@ class Pipeline:
         jobs = []
         for stack, rule in wanted:
             bundle = self._parts.registry.get(rule.run.model)
+            aim = self._parts.registry.aim(rule.run.model, rule.run.target)
             job = job_for(
-                series, stack, bundle, snapshot=snapshot(rule, rules), at=self._clock.now(),
+                series, stack, bundle, aim, snapshot=snapshot(rule, rules), at=self._clock.now(),
                 number_offset=self._parts.settings.derived.series_number_offset,
             )  # fmt: skip
-            reason = refused_whole or refusal(stack, bundle)
+            reason = refused_whole or refusal(stack, bundle, aim)
             jobs.append(job if reason is None else job.after(JobEvent.HELD, self._clock.now(), reason=reason))
         held = list(dict.fromkeys(_named("" if refused_whole else job.stack, job.reason) for job in jobs if job.reason))
         event = SeriesEvent.HELD if len(held) and all(job.reason for job in jobs) else SeriesEvent.ROUTED
@@ -164,7 +165,7 @@ class Pipeline:
             return True
         try:
             measured = self._derive(job)
-        except (SeriesRefused, JobHeld, BundleRefused) as held:
+        except (SeriesRefused, JobHeld, BundleRefused, ModelRefused) as held:
             self._change(job, JobEvent.HELD, str(held))
         except JobFailed as failed:
             self._stopped(job, str(failed))
@@ -186,9 +187,10 @@ class Pipeline:
         reason = series_refusal(closed.frames, closed.broken)
         if reason is not None:
             raise SeriesRefused(reason)
-        bundle = self._parts.registry.get(job.model)
+        registry = self._parts.registry
+        bundle, aim = registry.get(job.model), registry.aim(job.model, job.target)
         provenance = provenance_of(job, bundle, serial_number=self._parts.serial_number)
-        derived = derive(stack, bundle, self._parts.executor, target=job.target, provenance=provenance)
+        derived = derive(stack, bundle, self._parts.executor, aim=aim, provenance=provenance)
         self._parts.results.write(job.id, [derived_mr.to_bytes(instance) for instance in derived.instances])
         seconds = {f"{stage}_s": taken for stage, taken in derived.seconds.items()}
         return {name: round(value, 4) for name, value in {**seconds, **derived.numbers}.items()}

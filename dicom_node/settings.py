@@ -62,6 +62,7 @@ class Infer(_Part):
     timeout_s: float = Field(default=600, gt=0)
     attempts: int = Field(default=3, ge=1)
     models: tuple[Path, ...] = ()
+    targets: Path | None = None
 
 
 class Deliver(_Part):
@@ -174,6 +175,11 @@ class Settings(BaseSettings):
         """Return the database's SQLAlchemy URL."""
         return self.database_url or f"sqlite:///{self.data_dir / 'ledger.sqlite'}"
 
+    @property
+    def targets_dir(self) -> Path:
+        """Return the folder of the targets that the site added."""
+        return self.infer.targets or self.data_dir / "targets"
+
 
 def load_settings(path: Path | None = None) -> Settings:
     """Read the settings.
@@ -253,7 +259,10 @@ def _variable(loc: located_yaml.Loc) -> str:
 
 
 def _anchored(settings: Settings, base: Path) -> Settings:
-    infer = settings.infer.model_copy(update={"models": tuple(base / folder for folder in settings.infer.models)})
+    models, targets = settings.infer.models, settings.infer.targets
+    infer = settings.infer.model_copy(
+        update={"models": tuple(base / folder for folder in models), "targets": targets and base / targets}
+    )
     return settings.model_copy(
         update={"data_dir": base / settings.data_dir, "rules": base / settings.rules, "infer": infer}
     )

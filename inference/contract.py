@@ -13,6 +13,8 @@ from inference.volume import Volume
 Contrast: TypeAlias = Literal["T1", "T2", "PD", "FLAIR", "DIFFUSION", "PERFUSION", "SWI", "ANGIO", "FUNCTIONAL"]
 Millimetres: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
+_UNTOLD = "the contrast could not be told from the description and the sequence"
+
 
 @dataclass(frozen=True, slots=True)
 class Acquisition:
@@ -83,40 +85,54 @@ class InputContract(BaseModel):
             raise ValueError("spacing_mm: the smallest comes first")
         return self
 
-    def acquisition_violations(self, acquisition: Acquisition) -> tuple[str, ...]:
+    def acquisition_violations(
+        self, acquisition: Acquisition, *, aimed_at: Contrast | None = None, taker: str = "the model"
+    ) -> tuple[str, ...]:
         """Say why the model may not be given an image that was made like this, before any pixel is read.
+
+        Parameters
+        ----------
+        aimed_at
+            Contrast of the target: an image of another one, or of one that could not be told, never gets its look.
+        taker
+            Who takes images, in the sentences.
 
         Returns
         -------
         One plain sentence a reason; empty when all is well.
         """
         if acquisition.modality != self.modality:
-            return (f"the model takes {self.modality}, this is {acquisition.modality}",)
+            return (f"{taker} takes {self.modality}, this is {acquisition.modality}",)
         body_part = acquisition.body_part.strip().upper() if acquisition.body_part else None
         reasons = (
-            self._contrast_violation(acquisition.contrast),
-            "a contrast agent was given; the model takes images without one"
+            self._contrast_violation(acquisition.contrast, taker) or _other_contrast(acquisition.contrast, aimed_at),
+            f"a contrast agent was given; {taker} takes images without one"
             if acquisition.contrast_agent and not self.contrast_agent
             else None,
-            "the image was made from other images; the model takes original ones"
+            f"the image was made from other images; {taker} takes original ones"
             if not acquisition.is_original and not self.derived
             else None,
-            f"the body part is {body_part}; the model takes {', '.join(self.body_parts)}"
+            f"the body part is {body_part}; {taker} takes {', '.join(self.body_parts)}"
             if body_part and self.body_parts and body_part not in self.body_parts
             else None,
         )
         return tuple(reason for reason in reasons if reason)
 
-    def _contrast_violation(self, contrast: str | None) -> str | None:
+    def _contrast_violation(self, contrast: str | None, taker: str) -> str | None:
         if self.contrasts == "any" or contrast in self.contrasts:
             return None
         taken = " or ".join(self.contrasts)
         if contrast is None:
-            return f"the contrast could not be told from the description and the sequence; the model takes {taken}"
-        return f"the contrast is {contrast}; the model takes {taken}"
+            return f"{_UNTOLD}; {taker} takes {taken}"
+        return f"the contrast is {contrast}; {taker} takes {taken}"
 
-    def volume_violations(self, volume: Volume) -> tuple[str, ...]:
+    def volume_violations(self, volume: Volume, *, taker: str = "the model") -> tuple[str, ...]:
         """Say why the model may not be given this volume.
+
+        Parameters
+        ----------
+        taker
+            Who takes images, in the sentences.
 
         Returns
         -------
@@ -128,21 +144,28 @@ class InputContract(BaseModel):
         spacing, extent = sorted(volume.spacing_mm), min(volume.extent_mm)
         slices = volume.voxels.shape[0]
         reasons = (
-            (volume.unit != self.unit, f"the unit is {volume.unit}; the model takes {self.unit}"),
+            (volume.unit != self.unit, f"the unit is {volume.unit}; {taker} takes {self.unit}"),
             (
                 _below(spacing[0], smallest) or _below(largest, spacing[2]),
                 f"voxels lie {spacing[0]:.2f} to {spacing[2]:.2f} mm apart; "
-                f"the model takes {smallest:g} to {largest:g} mm",
+                f"{taker} takes {smallest:g} to {largest:g} mm",
             ),
-            (slices < self.min_slices, f"there are {slices} slices; the model takes {self.min_slices} or more"),
+            (slices < self.min_slices, f"there are {slices} slices; {taker} takes {self.min_slices} or more"),
             (
                 _below(extent, self.min_field_of_view_mm),
                 f"the field of view is {extent:.0f} mm on one axis; "
-                f"the model takes {self.min_field_of_view_mm:g} mm or more on each",
+                f"{taker} takes {self.min_field_of_view_mm:g} mm or more on each",
             ),
             (volume.voxels.size == 0 or np.ptp(volume.voxels) == 0, "the image is blank"),
         )
         return tuple(reason for violated, reason in reasons if violated)
+
+
+def _other_contrast(contrast: str | None, aimed_at: Contrast | None) -> str | None:
+    if aimed_at is None or contrast == aimed_at:
+        return None
+    what = _UNTOLD if contrast is None else f"the contrast is {contrast}"
+    return f"{what}; that of the target is {aimed_at}"
 
 
 def _below(value: float, limit: float) -> bool:

@@ -12,9 +12,11 @@ from typing import cast
 import numpy as np
 
 from inference import models
+from inference.added import AddedLooks
+from inference.aim import Aim, at_look, at_target, unfit
 from inference.bundle import MANIFEST, Bundle, open_bundle
 from inference.device import choose
-from inference.errors import BundleRefused
+from inference.errors import BundleRefused, ModelRefused
 from inference.model import Model
 from inference.volume import Volume
 
@@ -28,7 +30,9 @@ class Registry:
     Parameters
     ----------
     folders
-        Each holds bundles, one a folder; of two with the same name the first counts.
+        Each holds bundles, one a folder; of two with the same name the first counts. They are read once.
+    added
+        The looks that the site added, targets of every model that takes such; they may change while this is used.
 
     Attributes
     ----------
@@ -36,7 +40,8 @@ class Registry:
         Folder of a bundle that cannot be used -> why.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], added: AddedLooks | None = None) -> None:
+        self._added = added
         self._bundles: dict[str, Bundle] = {}
         self.refused: dict[Path, str] = {}
         for folder in folders:
@@ -77,8 +82,37 @@ class Registry:
         raise BundleRefused(f"there is no model '{name}'{hint}")
 
     def targets(self) -> Mapping[str, tuple[str, ...]]:
-        """Return model name -> the targets it offers."""
-        return {name: tuple(bundle.manifest.targets) for name, bundle in self._bundles.items()}
+        """Return model name -> the targets it offers: those of its bundle, then the added looks that it can take."""
+        looks = {} if self._added is None else self._added.looks()
+        offered = {}
+        for name, manifest in ((name, bundle.manifest) for name, bundle in self._bundles.items()):
+            added = (each for each, look in looks.items() if unfit(manifest, look) is None)
+            offered[name] = tuple(dict.fromkeys((*manifest.targets, *added)))
+        return offered
+
+    def aim(self, model: str, target: str | None) -> Aim:
+        """Return what is meant by a target of a model; of two with the same name the bundle's own counts.
+
+        Parameters
+        ----------
+        target
+            None: the only one that the bundle has.
+
+        Raises
+        ------
+        BundleRefused
+            When there is no such model, or the file of an added look cannot be used.
+        ModelRefused
+            When the model has no such target, or needs one.
+        """
+        manifest, offered = self.get(model).manifest, self.targets()[model]
+        if target in manifest.targets or (target is None and (manifest.targets or not offered)):
+            return at_target(manifest, target)
+        if target is None:
+            raise ModelRefused(f"model {model} needs a target: it offers {', '.join(offered)}")
+        if self._added is None or not self._added.has(target):
+            raise ModelRefused(f"model {model} has no target '{target}': it offers {', '.join(offered) or 'none'}")
+        return at_look(manifest, target, self._added.get(target))
 
 
 def families() -> tuple[str, ...]:

@@ -5,11 +5,12 @@ that the request names. The process ends when its standard input closes.
 
 ::
 
-    {"id": 7, "model": "harmonize-nyul", "digest": "9f…", "target": "siemens-3t", "scratch": "/…",
-     "affine": [[…], …], "unit": "1", "limit_s": 600}          the voxels stand in input.npy
+    {"id": 7, "model": "harmonize-nyul", "digest": "9f…", "target": "siemens-3t", "target_digest": null,
+     "scratch": "/…", "affine": [[…], …], "unit": "1", "limit_s": 600}          the voxels stand in input.npy
     {"id": 7, "ok": true, "affine": …, "unit": "1", "numbers": {…}, "seconds": 0.8, "device": "cpu"}    … in output.npy
     {"id": 7, "ok": false, "kind": "refused", "message": "…"}  kind is refused (the input is at fault) or failed
 
+A ``target_digest`` says that the target is a look which the site added; it is read from the folder of these.
 Messages hold nothing of the voxels: of an unforeseen error only its class and place are told.
 """
 
@@ -28,8 +29,10 @@ from typing import IO, Any
 
 import numpy as np
 
+from inference.added import AddedLooks
 from inference.bundle import Bundle
 from inference.errors import BundleRefused, DeviceUnavailable, ModelRefused
+from inference.look import Look
 from inference.model import Model
 from inference.registry import Registry, load
 from inference.volume import Volume
@@ -47,11 +50,14 @@ class Worker:
         Folders of bundles.
     device
         ``auto``, ``cpu`` or ``cuda:<n>``.
+    added
+        The looks that the site added.
     """
 
-    def __init__(self, folders: Sequence[Path], device: str) -> None:
+    def __init__(self, folders: Sequence[Path], device: str, *, added: AddedLooks | None = None) -> None:
         self._folders = folders
         self._device = device
+        self._added = added
         self._warm: dict[str, tuple[Bundle, Model]] = {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -76,8 +82,9 @@ class Worker:
         )
         if reasons := bundle.manifest.input.volume_violations(volume):
             raise ModelRefused("; ".join(reasons))
+        target = self._target(request["target"], request.get("target_digest"))
         started = time.perf_counter()
-        result = model(volume, target=request["target"])
+        result = model(volume, target=target)
         seconds = time.perf_counter() - started
         np.save(scratch / OUTPUT, result.volume.voxels, allow_pickle=False)
         return {
@@ -87,6 +94,17 @@ class Worker:
             "seconds": seconds,
             "device": model.device,
         }
+
+    def _target(self, name: str | None, digest: str | None) -> str | Look | None:
+        """Return the look that was meant, the very one: it may be replaced while we run."""
+        if digest is None or name is None:
+            return name
+        if self._added is None:
+            raise BundleRefused(f"there is no folder of added targets, and so no '{name}'")
+        look = self._added.get(name)
+        if look.digest != digest:
+            raise BundleRefused(f"target {name} is no longer the one that the job was made for")
+        return look
 
     def _model(self, name: str, digest: str) -> tuple[Bundle, Model]:
         """Return the model that was asked for, the very version: a bundle may be replaced while we run."""
@@ -116,12 +134,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Serve standard input until it closes."""
     parser = argparse.ArgumentParser(prog="python -m inference.worker", description="Keeps models warm and runs them.")
     parser.add_argument("--models", type=Path, action="append", required=True, help="a folder of bundles; may repeat")
+    parser.add_argument("--targets", type=Path, help="the folder of added looks")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda:0")
     options = parser.parse_args(arguments)
     # Whatever a library prints must not stand between the answers: descriptor 1 becomes standard error.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)
-        _serve(Worker(options.models, options.device), sys.stdin, answers)
+        added = None if options.targets is None else AddedLooks(options.targets)
+        _serve(Worker(options.models, options.device, added=added), sys.stdin, answers)
 
 
 if __name__ == "__main__":

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dicom_node.cli.options import Config, example, registry_of, settings_of, show_left_out
+from dicom_node.cli.options import (
+    NIFTI,
+    Config,
+    ContrastName,
+    example,
+    is_nifti,
+    registry_of,
+    settings_of,
+    show_left_out,
+    shown,
+)
 
 if TYPE_CHECKING:
+    from dicom_node.cli.references import Reference
     from dicom_node.domain.ports import Executor
     from dicom_node.domain.stack import Stack
     from dicom_node.settings import Settings
+    from inference.aim import Aim
     from inference.bundle import Bundle
 
-NIFTI = (".nii", ".nii.gz")
+REFERENCE = "reference"
+"""What a look is called in the headers when it was measured for this run alone."""
 
 EXAMPLE = example(
     "dicom-node apply --model harmonize-nyul STUDY_FOLDER DERIVED_FOLDER",
     "dicom-node apply --model harmonize-nyul --contrast T1 head.nii.gz harmonized.nii.gz",
+    "dicom-node apply --model harmonize-histogram --reference ONE --reference TWO STUDY_FOLDER DERIVED_FOLDER",
 )
-
-
-class ContrastName(StrEnum):
-    """What a NIfTI file cannot tell of itself."""
-
-    T1 = "T1"
-    T2 = "T2"
-    PD = "PD"
-    FLAIR = "FLAIR"
 
 
 def apply(
@@ -40,8 +44,14 @@ def apply(
     target: Annotated[
         str | None, typer.Option(help="One of the model's targets; may be left out if it has one.")
     ] = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH", help="A head of the look to aim at, instead of a target: DICOM or NIfTI; may repeat."
+        ),
+    ] = None,
     contrast: Annotated[
-        ContrastName | None, typer.Option(help="Of a NIfTI file; without it the one that the model is for.")
+        ContrastName | None, typer.Option(help="Of NIfTI files; without it that of the target.")
     ] = None,
     config: Config = None,
 ) -> None:
@@ -50,8 +60,10 @@ def apply(
     From DICOM comes DICOM: derived series that a PACS takes, one folder each below OUT. Nothing that is there already
     is written over. Exit status 1 when nothing could be derived.
     """
-    if contrast and not _is_nifti(source):
+    if contrast and not any(map(is_nifti, (source, *(reference or ())))):
         raise typer.BadParameter("--contrast is for NIfTI files: DICOM images tell it themselves")
+    if target is not None and reference:
+        raise typer.BadParameter("--target and --reference exclude each other")
     settings = settings_of(config)
     _check_paths(source, out)
     import tempfile
@@ -59,17 +71,52 @@ def apply(
 
     from dicom_node.app import local_executor
 
-    bundle = registry_of(settings).get(model)
-    bundle.manifest.choose_target(target)
-    with tempfile.TemporaryDirectory() as scratch, closing(local_executor(settings, Path(scratch))) as executor:
-        if _is_nifti(source):
-            _apply_to_nifti(source, out, bundle, executor, target=target, contrast=contrast)
+    registry = registry_of(settings)
+    bundle = registry.get(model)
+    with tempfile.TemporaryDirectory() as name:
+        scratch, targets = Path(name), settings.targets_dir
+        if reference:
+            targets = scratch / "targets"
+            aim = _aim_at(reference, bundle, targets, contrast=contrast)
         else:
-            _apply_to_folder(source, out, bundle, executor, target=target, settings=settings)
+            aim = registry.aim(model, target)
+        with closing(local_executor(settings, scratch, targets)) as executor:
+            if is_nifti(source):
+                _apply_to_nifti(source, out, bundle, executor, aim=aim, contrast=contrast)
+            else:
+                _apply_to_folder(source, out, bundle, executor, aim=aim, settings=settings)
 
 
-def _is_nifti(path: Path) -> bool:
-    return path.name.lower().endswith(NIFTI)
+def _aim_at(references: list[Path], bundle: Bundle, folder: Path, *, contrast: ContrastName | None) -> Aim:
+    """Measure references, and put their look where the model finds it."""
+    from dicom_node.cli.references import measure
+    from inference.added import AddedLooks
+    from inference.aim import at_look
+
+    if bundle.manifest.added_targets is None:
+        raise typer.BadParameter(f"model {bundle.manifest.name} takes no references: name a target")
+    assumed = contrast.value if contrast else _only_contrast(bundle)
+    nifti = [path for path in references if is_nifti(path)]
+    if nifti and contrast is None:
+        if assumed is None:
+            raise typer.BadParameter(f"--contrast is needed: {nifti[0]} cannot tell it")
+        typer.echo(f"{nifti[0]}: its contrast is assumed to be {assumed}; --contrast says otherwise", err=True)
+    measured = measure(references, contrast=assumed, tell=_tell)
+    for caution in measured.cautions:
+        typer.echo(f"mind: {caution}", err=True)
+    aim = at_look(bundle.manifest, REFERENCE, measured.look)
+    AddedLooks(folder).put(REFERENCE, measured.look)
+    return aim
+
+
+def _tell(reference: Reference) -> None:
+    verdict = "taken as a reference" if reference.refused is None else f"left out: {shown(reference.refused)}"
+    typer.echo(f"{shown(reference.label)}: {verdict}", err=True)
+
+
+def _only_contrast(bundle: Bundle) -> str | None:
+    taken = bundle.manifest.input.contrasts
+    return taken[0] if taken != "any" and len(taken) == 1 else None
 
 
 def _check_paths(source: Path, out: Path) -> None:
@@ -78,17 +125,17 @@ def _check_paths(source: Path, out: Path) -> None:
 
     if not source.exists():
         raise NotFound(f"{source}: there is no such file or folder")
-    if _is_nifti(source) != _is_nifti(out):
-        wanted = f"a file that ends in {' or '.join(NIFTI)}" if _is_nifti(source) else "a folder for DICOM files"
+    if is_nifti(source) != is_nifti(out):
+        wanted = f"a file that ends in {' or '.join(NIFTI)}" if is_nifti(source) else "a folder for DICOM files"
         raise SeriesRefused(f"{out}: from {source} comes {wanted}: name one")
-    if out.is_dir() and not _is_nifti(out) and not any(out.iterdir()):
+    if out.is_dir() and not is_nifti(out) and not any(out.iterdir()):
         return
     if out.exists():
         raise SeriesRefused(f"{out}: is there already, and is not written over: name a new one")
 
 
 def _apply_to_folder(
-    source: Path, out: Path, bundle: Bundle, executor: Executor, *, target: str | None, settings: Settings
+    source: Path, out: Path, bundle: Bundle, executor: Executor, *, aim: Aim, settings: Settings
 ) -> None:
     from dicom_node.cli.folders import series_in
     from dicom_node.errors import JobFailed, JobHeld, SeriesRefused
@@ -104,7 +151,7 @@ def _apply_to_folder(
             named = f"{found.series_uid} {stack.label}".rstrip()
             try:
                 folder = out / f"{number:03d}{f'-{stack.label}' if stack.label else ''}".replace("/", "_")
-                count = _derive_stack(stack, folder, bundle, executor, target=target, settings=settings)
+                count = _derive_stack(stack, folder, bundle, executor, aim=aim, settings=settings)
             except (SeriesRefused, JobHeld, JobFailed) as held:
                 typer.echo(f"{named}: not derived: {held}", err=True)
             else:
@@ -115,7 +162,7 @@ def _apply_to_folder(
 
 
 def _derive_stack(
-    stack: Stack, folder: Path, bundle: Bundle, executor: Executor, *, target: str | None, settings: Settings
+    stack: Stack, folder: Path, bundle: Bundle, executor: Executor, *, aim: Aim, settings: Settings
 ) -> int:
     """Write the derived series of one stack into a folder, and return how many instances it has."""
     from dicom_node.derivation import derive
@@ -126,11 +173,11 @@ def _derive_stack(
     provenance = provenance_by_hand(
         stack,
         bundle,
-        target=target,
+        aim,
         at=SystemClock().now(),
         number_offset=settings.derived.series_number_offset,
     )
-    derived = derive(stack, bundle, executor, target=target, provenance=provenance)
+    derived = derive(stack, bundle, executor, aim=aim, provenance=provenance)
     folder.mkdir(parents=True, exist_ok=True)
     for number, instance in enumerate(derived.instances, start=1):
         (folder / f"{number:05d}.dcm").write_bytes(to_bytes(instance))
@@ -140,19 +187,19 @@ def _derive_stack(
 
 
 def _apply_to_nifti(
-    source: Path, out: Path, bundle: Bundle, executor: Executor, *, target: str | None, contrast: ContrastName | None
+    source: Path, out: Path, bundle: Bundle, executor: Executor, *, aim: Aim, contrast: ContrastName | None
 ) -> None:
     from dicom_node.cli.nifti import read_nifti, write_nifti
     from dicom_node.derivation import harmonize
     from inference.contract import Acquisition
 
     taken = bundle.manifest.input.contrasts
-    assumed = contrast.value if contrast else (None if taken == "any" else taken[0])
+    assumed = contrast.value if contrast else aim.contrast or (None if taken == "any" else taken[0])
     if contrast is None and assumed is not None:
         typer.echo(f"{source}: its contrast is assumed to be {assumed}; --contrast says otherwise", err=True)
     acquisition = Acquisition(modality=bundle.manifest.input.modality, contrast=assumed)
     volume = read_nifti(source, unit=bundle.manifest.input.unit)
-    result = harmonize(volume, acquisition, bundle, executor, target=target)
+    result = harmonize(volume, acquisition, bundle, executor, aim=aim)
     write_nifti(out, result.volume, like=source)
     for warning in result.warnings:
         typer.echo(f"check: {warning}", err=True)

@@ -120,11 +120,11 @@ def _ledger(settings: Settings) -> str:
 
 
 def _models(settings: Settings) -> str:
-    from dicom_node.app import model_folders
+    from dicom_node.app import open_registry
     from inference.errors import BundleRefused
-    from inference.registry import Registry, verify
+    from inference.registry import verify
 
-    registry = Registry(model_folders(settings))
+    registry = open_registry(settings)
     problems = [*absent_folders(settings), *registry.refused.values()]
     for name in registry.names():
         try:
@@ -138,20 +138,30 @@ def _models(settings: Settings) -> str:
     return f"{', '.join(registry.names())} give what they should"
 
 
+def _targets(settings: Settings) -> str:
+    from dicom_node.app import added_looks
+    from inference.errors import BundleRefused
+
+    added = added_looks(settings)
+    refused = added.refused()
+    if refused:
+        raise BundleRefused("; ".join(refused.values()))
+    return ", ".join(added.looks()) or "there are none"
+
+
 def _rules(settings: Settings) -> str:
     count = len(_loaded(settings).rules)
     return f"{count} {'rule' if count == 1 else 'rules'} in {settings.rules}"
 
 
 def _loaded(settings: Settings) -> RulesFile:
-    from dicom_node.app import catalogue, model_folders
+    from dicom_node.app import catalogue, open_registry
     from dicom_node.errors import RefusedToStart
     from dicom_node.route.loader import load_rules
-    from inference.registry import Registry
 
     if not settings.rules.exists():
         raise RefusedToStart(f"{settings.rules} is not there: write it, or name another in the setting 'rules'")
-    return load_rules(settings.rules, catalogue(Registry(model_folders(settings))))
+    return load_rules(settings.rules, catalogue(open_registry(settings)))
 
 
 def _clock(_settings: Settings) -> str:
@@ -213,6 +223,7 @@ _CHECKS: dict[str, Callable[[Settings], str]] = {
     "disk": _disk,
     "ledger": _ledger,
     "models": _models,
+    "added targets": _targets,
     "rules": _rules,
     "clock": _clock,
     "listen": _listen,

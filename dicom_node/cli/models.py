@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from dicom_node.cli import targets
 from dicom_node.cli.options import Config, Json, example, registry_of, settings_of, show_json, show_table
 
 app = typer.Typer(help="Which models there are, and what they take.", no_args_is_help=True)
+app.add_typer(targets.app, name="target")
 
 ModelName = Annotated[str, typer.Argument(help="As `models list` shows it.")]
 
@@ -17,8 +19,9 @@ ModelName = Annotated[str, typer.Argument(help="As `models list` shows it.")]
 def list_models(config: Config = None, json: Json = False) -> None:
     """List the models that rules may name, and bundles that cannot be used with the reason."""
     registry = registry_of(settings_of(config))
+    offered = registry.targets()
     rows = [
-        {"name": name, "version": manifest.version, "task": manifest.task, "targets": list(manifest.targets),
+        {"name": name, "version": manifest.version, "task": manifest.task, "targets": list(offered[name]),
          "digest": registry.get(name).digest}
         for name, manifest in ((name, registry.get(name).manifest) for name in registry.names())
     ]  # fmt: skip
@@ -35,8 +38,14 @@ def list_models(config: Config = None, json: Json = False) -> None:
 @app.command("show", epilog=example("dicom-node models show harmonize-nyul"))
 def show_model(name: ModelName, config: Config = None, json: Json = False) -> None:
     """Show one model: intended use, what it takes and gives, targets, limits of its output gate."""
-    bundle = registry_of(settings_of(config)).get(name)
-    document = {**bundle.manifest.model_dump(mode="json"), "digest": bundle.digest, "folder": str(bundle.folder)}
+    registry = registry_of(settings_of(config))
+    bundle = registry.get(name)
+    document = {
+        **bundle.manifest.model_dump(mode="json"),
+        "offered_targets": list(registry.targets()[name]),
+        "digest": bundle.digest,
+        "folder": str(bundle.folder),
+    }
     if json:
         show_json(document)
         return

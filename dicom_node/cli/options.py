@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,14 +25,43 @@ Config = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")]
 
 
+NIFTI = (".nii", ".nii.gz")
+
 PIPE_WIDTH = 1_000_000
 """Columns of a table that goes into a pipe or file: a row stays on its line."""
+
+
+class ContrastName(StrEnum):
+    """What a NIfTI file cannot tell of itself."""
+
+    T1 = "T1"
+    T2 = "T2"
+    PD = "PD"
+    FLAIR = "FLAIR"
 
 
 def example(*commands: str) -> str:
     """Return the end of a command's help: how it is used."""
     # \b keeps the lines as they are
     return "\b\n" + "\n".join(f"{'Example:' if n == 0 else '':8} {command}" for n, command in enumerate(commands))
+
+
+def is_nifti(path: Path) -> bool:
+    """Tell by its name whether a file is NIfTI."""
+    return path.name.lower().endswith(NIFTI)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Show on a terminal's standard error what is being done, until it is done."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(f"{shown(what)} …"):
+        yield
 
 
 def settings_of(config: Path | None) -> Settings:
@@ -77,12 +107,11 @@ def has_ledger(settings: Settings) -> bool:
 
 def registry_of(settings: Settings) -> Registry:
     """Return the models; a folder of the settings that is not there is told on standard error."""
-    from dicom_node.app import model_folders
-    from inference.registry import Registry
+    from dicom_node.app import open_registry
 
     for problem in absent_folders(settings):
         typer.echo(problem, err=True)
-    return Registry(model_folders(settings))
+    return open_registry(settings)
 
 
 def absent_folders(settings: Settings) -> list[str]:

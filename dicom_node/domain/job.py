@@ -84,8 +84,8 @@ class Job:
         What it works on; `stack` is the label of the stack, empty where the series holds one.
     rule, snapshot
         The rule's name, and the whole rule and its destinations as they were when the job was made (JSON types).
-    model, model_digest, target
-        What ran or will run.
+    model, model_digest, target, target_digest
+        What ran or will run; `target_digest` is the SHA-256 of a target that the site added.
     derived_series_uid, derived_series_number, derived_at
         Fixed when the job is made, so that a retry writes the same bytes; `derived_at` is UTC.
     priority
@@ -114,6 +114,7 @@ class Job:
     attempts: int = 0
     times: Mapping[str, datetime] = field(default_factory=dict)
     measured: Mapping[str, float] = field(default_factory=dict)
+    target_digest: str | None = None
 
     def after(self, event: JobEvent, at: datetime, **changes: Any) -> Job:
         """Return the job after `event` at the time `at` (UTC), with other fields changed too.

@@ -114,12 +114,15 @@ class InferenceRequest:
         The bundle's name, the SHA-256 it must have, and the target.
     volume
         What the model sees.
+    target_digest
+        SHA-256 that the target must have, where it is a look which the site added.
     """
 
     model: str
     digest: str
     target: str | None
     volume: Volume
+    target_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

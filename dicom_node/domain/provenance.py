@@ -43,6 +43,8 @@ class Provenance:
         Name and version of the bundle, and its SHA-256 (64 hexadecimal digits).
     task, target
         ``harmonization``, and the look it aims at.
+    target_digest
+        SHA-256 of the look where the site added it; None where it came with the bundle.
     node_version
         Of this software.
     serial_number
@@ -69,3 +71,4 @@ class Provenance:
     derived_at: datetime
     revision: int
     warnings: tuple[str, ...] = ()
+    target_digest: str | None = None

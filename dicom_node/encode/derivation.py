@@ -53,6 +53,7 @@ def describe(provenance: Provenance, scale: StoredScale) -> str:
         f"{provenance.task} by {provenance.model} {provenance.model_version}",
         f"sha256 {provenance.model_digest}",
         f"target {provenance.target or 'none'}",
+        *((f"target sha256 {provenance.target_digest}",) if provenance.target_digest else ()),
         "model input: source values after the source's own rescale",
         f"stored value = model value * {scale.values_per_unit:.10g}, clipped to 0...{LARGEST}",
         *(f"CHECK: {warning}" for warning in provenance.warnings),

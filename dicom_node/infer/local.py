@@ -41,6 +41,8 @@ class LocalExecutor:
         How long a model may take, its start included.
     scratch
         Folder for voxels on their way; made when it is not there.
+    targets
+        Folder of the looks that the site added.
     command
         What to start instead of `inference.worker`.
     """
@@ -52,10 +54,12 @@ class LocalExecutor:
         device: str,
         timeout_s: float,
         scratch: Path,
+        targets: Path | None = None,
         command: Sequence[str] | None = None,
     ) -> None:
         models = [argument for folder in model_folders for argument in ("--models", str(folder))]
-        self._command = command or (sys.executable, "-m", "inference.worker", *models, "--device", device)
+        added = () if targets is None else ("--targets", str(targets))
+        self._command = command or (sys.executable, "-m", "inference.worker", *models, *added, "--device", device)
         self._timeout_s = timeout_s
         self._scratch = Scratch(scratch)
         self._one_at_a_time = threading.Lock()
@@ -100,6 +104,7 @@ class LocalExecutor:
             "model": request.model,
             "digest": request.digest,
             "target": request.target,
+            "target_digest": request.target_digest,
             "scratch": str(folder),
             "affine": request.volume.affine.tolist(),
             "unit": request.volume.unit,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from dicom_node.domain.ports import Catalogue
@@ -21,7 +22,7 @@ class LiveRules:
     path
         The rules file.
     catalogue
-        What it may name.
+        Returns what it may name now: a site adds targets while the node runs.
 
     Raises
     ------
@@ -29,12 +30,13 @@ class LiveRules:
         When the file is broken: without good rules there is nothing to keep.
     """
 
-    def __init__(self, path: Path, catalogue: Catalogue) -> None:
+    def __init__(self, path: Path, catalogue: Callable[[], Catalogue]) -> None:
         self._path = path
         self._catalogue = catalogue
         self._lock = threading.Lock()
         self._stamp = _stamp(path)
-        self._current = load_rules(path, catalogue)
+        self._named = catalogue()
+        self._current = load_rules(path, self._named)
         self._problem: str | None = None
 
     @property
@@ -58,17 +60,19 @@ class LiveRules:
             return self._read()
 
     def reload_if_changed(self) -> str | None:
-        """Read the file again if its time, size or inode changed since it was last read; returns as `reload` does.
+        """Read the file again if its time, size or inode changed since it was last read, or what it may name.
 
-        A broken file is reported once, not at every tick.
+        Returns as `reload` does. A broken file is reported once, not at every tick.
         """
         with self._lock:
-            return None if _stamp(self._path) == self._stamp else self._read()
+            is_same = _stamp(self._path) == self._stamp and self._catalogue() == self._named
+            return None if is_same else self._read()
 
     def _read(self) -> str | None:
         before = _stamp(self._path)
+        self._named = self._catalogue()
         try:
-            rules = load_rules(self._path, self._catalogue)
+            rules = load_rules(self._path, self._named)
         except RefusedToStart as refusal:
             self._stamp, self._problem = before, str(refusal)
             return self._problem

@@ -53,6 +53,7 @@ jobs_table = Table(
     Column("model", Text, nullable=False),
     Column("model_digest", String(64), nullable=False),
     Column("target", Text),
+    Column("target_digest", String(64)),
     Column("derived_series_uid", String(64), nullable=False, unique=True),
     Column("derived_series_number", Integer, nullable=False),
     Column("derived_at", UtcTime, nullable=False),

@@ -34,6 +34,7 @@ MEANINGS = {
     "infer.timeout_s": "A model that takes longer is killed.",
     "infer.attempts": "How often a job is tried whose model breaks or takes too long, before it is FAILED.",
     "infer.models": "Folders with bundles of your own, beside those that come with the node.",
+    "infer.targets": "Folder of the targets that `models target add` makes. Empty: `targets` in `data_dir`.",
     "deliver.retry_first_s": "How long to wait after a destination could not take a series; twice as long each time.",
     "deliver.retry_max_s": "The longest such wait. There is no last attempt.",
     "derived.series_number_offset": "Added to the source's SeriesNumber; then the next that is free in the study.",

@@ -23,6 +23,7 @@ from dicom_node.domain.stack import Stack
 from dicom_node.errors import JobHeld, ModelTimedOut, SeriesRefused
 from dicom_node.infer.gate import Verdict
 from dicom_node.jobs import provenance_by_hand
+from inference.aim import Aim, at_target
 from inference.bundle import Bundle
 from inference.contract import Acquisition
 from inference.registry import SHIPPED, Registry
@@ -42,10 +43,14 @@ class Bench:
     def bundle(self) -> Bundle:
         return self.registry.get(self.model)
 
+    @property
+    def aim(self) -> Aim:
+        return self.registry.aim(self.model, None)
+
     def derive(self, stack: Stack, *, executor: Any = None, **changed: Any) -> Derived:
-        provenance = provenance_by_hand(stack, self.bundle, target=None, at=FakeClock().now(), number_offset=1000)
+        provenance = provenance_by_hand(stack, self.bundle, self.aim, at=FakeClock().now(), number_offset=1000)
         return derive(
-            stack, self.bundle, executor or self.executor, target=None, provenance=replace(provenance, **changed)
+            stack, self.bundle, executor or self.executor, aim=self.aim, provenance=replace(provenance, **changed)
         )
 
 
@@ -130,7 +135,7 @@ def test_the_headers_alone_stop_what_the_model_or_the_gate_does_not_take(
     values, reason = REFUSED[name]
     stack = changed(tmp_path, **values)
     bench.model = "harmonize-nyul"
-    assert reason in str(refusal(stack, bench.bundle))
+    assert reason in str(refusal(stack, bench.bundle, bench.aim))
     with pytest.raises(JobHeld, match=reason):
         bench.derive(stack)
     assert (bench.executor.ran, bench.encoded) == (0, 0)
@@ -138,7 +143,7 @@ def test_the_headers_alone_stop_what_the_model_or_the_gate_does_not_take(
 
 def test_nothing_speaks_against_a_plain_head(bench: Bench, stack: Stack) -> None:
     for bench.model in ("harmonize-nyul", any_contrast_bundle.NAME):
-        assert refusal(stack, bench.bundle) is None
+        assert refusal(stack, bench.bundle, bench.aim) is None
 
 
 def test_a_volume_outside_the_contract_never_reaches_the_model(bench: Bench, tmp_path: Path) -> None:
@@ -211,5 +216,7 @@ def test_a_volume_without_headers_passes_the_same_gates(bench: Bench) -> None:
     volume = Volume(np.zeros((20, 20, 20), np.float32), np.diag([5.0, 5, 5, 1]))
     bundle = bench.registry.get("harmonize-nyul")
     with pytest.raises(JobHeld, match="the contrast is T2; the model takes T1; the image is blank"):
-        harmonize(volume, Acquisition("MR", contrast="T2"), bundle, bench.executor, target=None)
+        harmonize(
+            volume, Acquisition("MR", contrast="T2"), bundle, bench.executor, aim=at_target(bundle.manifest, None)
+        )
     assert bench.executor.ran == 0

@@ -31,6 +31,7 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "infer.timeout_s": ("5", "5", 5.0),
     "infer.attempts": ("1", "1", 1),
     "infer.models": ("[models, /abs]", '["models", "/abs"]', ("BASE/models", "/abs")),
+    "infer.targets": ("looks", "looks", "BASE/looks"),
     "deliver.retry_first_s": ("1", "1", 1.0),
     "deliver.retry_max_s": ("9", "9", 9.0),
     "derived.series_number_offset": ("5000", "5000", 5000),
@@ -108,17 +109,19 @@ def test_without_file_and_environment_the_defaults_hold(file: Path) -> None:
     settings = load_settings()
     assert (settings.ae_title, settings.listen.host, settings.listen.port) == ("HARMONIZE", "127.0.0.1", 11112)
     assert (settings.data_dir, settings.rules) == (file.parent / "var", file.parent / "routing_rules.yaml")
+    assert settings.targets_dir == file.parent / "var" / "targets"
     assert settings.ledger_url == f"sqlite:///{file.parent / 'var' / 'ledger.sqlite'}"
 
 
 def test_relative_paths_lie_beside_the_file_and_not_where_the_command_runs(file: Path) -> None:
     site = file.parent / "site"
     site.mkdir()
-    (site / "mine.yaml").write_text("data_dir: data\ninfer: {models: [models]}\n")
+    (site / "mine.yaml").write_text("data_dir: data\ninfer: {models: [models], targets: looks}\n")
     settings = load_settings(Path("site/mine.yaml"))
     assert settings.data_dir == site / "data"
     assert settings.rules == site / "routing_rules.yaml"
     assert settings.infer.models == (site / "models",)
+    assert settings.targets_dir == site / "looks"
 
 
 def test_the_environment_goes_before_the_file_and_leaves_its_other_keys(

@@ -304,9 +304,9 @@ def test_models_run_in_a_folder_that_is_gone_afterwards(
     scratches: list[Path] = []
     real = app.local_executor
 
-    def noted(settings: Settings, scratch: Path) -> Any:
+    def noted(settings: Settings, scratch: Path, targets: Path) -> Any:
         scratches.append(scratch)
-        return real(settings, scratch)
+        return real(settings, scratch, targets)
 
     monkeypatch.setattr(app, "local_executor", noted)
     source = nifti(tmp_path / "head.nii", np.zeros((9, 9, 9), np.float32))

@@ -16,7 +16,7 @@ from dicom_node.cli import doctor
 from dicom_node.spool.identity import claim
 
 NO_DESTINATIONS = "version: 1\ndestinations: {}\nrules: []\n"
-CHECKS = ["configuration", "disk", "ledger", "models", "rules", "clock", "listen", "console"]
+CHECKS = ["configuration", "disk", "ledger", "models", "added targets", "rules", "clock", "listen", "console"]
 
 
 @pytest.fixture

@@ -158,7 +158,7 @@ def test_a_snapshot_is_json_and_outlives_the_rule(rules_path: Path, catalogue: C
 
 def test_a_broken_file_leaves_the_rules_in_force_and_says_so_once(rules_path: Path, catalogue: Catalogue) -> None:
     rules_path.write_text(GOOD)
-    live = LiveRules(rules_path, catalogue)
+    live = LiveRules(rules_path, lambda: catalogue)
     before = live.current
     rules_path.write_text(GOOD.replace("rules:", "rules: !!python/object:os.system\nx:"))
     assert live.reload() is not None
@@ -173,7 +173,7 @@ def test_a_broken_file_leaves_the_rules_in_force_and_says_so_once(rules_path: Pa
 
 def test_a_changed_file_comes_into_force(rules_path: Path, catalogue: Catalogue) -> None:
     rules_path.write_text(GOOD)
-    live = LiveRules(rules_path, catalogue)
+    live = LiveRules(rules_path, lambda: catalogue)
     before = live.current
     assert live.reload_if_changed() is None
     assert live.current is before
@@ -185,7 +185,7 @@ def test_a_changed_file_comes_into_force(rules_path: Path, catalogue: Catalogue)
 
 def test_a_file_that_goes_and_comes_back_is_read_again(rules_path: Path, catalogue: Catalogue) -> None:
     rules_path.write_text(GOOD)
-    live = LiveRules(rules_path, catalogue)
+    live = LiveRules(rules_path, lambda: catalogue)
     rules_path.unlink()
     assert "cannot be read" in (live.reload_if_changed() or "")
     assert live.reload_if_changed() is None
@@ -198,7 +198,7 @@ def test_a_file_that_goes_and_comes_back_is_read_again(rules_path: Path, catalog
 
 def test_a_file_of_the_same_size_is_seen_by_its_time(rules_path: Path, catalogue: Catalogue) -> None:
     rules_path.write_text(GOOD)
-    live = LiveRules(rules_path, catalogue)
+    live = LiveRules(rules_path, lambda: catalogue)
     rules_path.write_text(GOOD.replace("Modality: MR", "Modality: CT"))
     os.utime(rules_path, ns=(1, 1))
     assert live.reload_if_changed() is None
@@ -208,7 +208,7 @@ def test_a_file_of_the_same_size_is_seen_by_its_time(rules_path: Path, catalogue
 def test_without_good_rules_nothing_starts(rules_path: Path, catalogue: Catalogue) -> None:
     rules_path.write_text("version: 1\n")
     with pytest.raises(RefusedToStart):
-        LiveRules(rules_path, catalogue)
+        LiveRules(rules_path, lambda: catalogue)
 
 
 def test_the_shipped_rules_send_the_two_brains_of_the_demo_and_ignore_ct(catalogue: Catalogue) -> None:
