@@ -21,6 +21,7 @@ _HU: dict[Tissue, tuple[float, float]] = {
     Tissue.WHITE_MATTER: (29, 1), Tissue.STRIATUM: (38, 1), Tissue.PALLIDUM: (38, 1), Tissue.THALAMUS: (36, 1),
     Tissue.CEREBELLAR_CORTEX: (37, 1), Tissue.BRAIN_STEM: (30, 1), Tissue.VITREOUS: (8, 1), Tissue.LENS: (80, 5),
     Tissue.MUCOSA: (40, 8), Tissue.TOOTH: (2000, 200), Tissue.BLOOD: (45, 2),
+    Tissue.LESION: (26, 1),
 }  # fmt: skip
 """Mean and spread within the tissue, HU: the usual ranges of radiology textbooks; the spreads of bone are invented."""
 

@@ -31,6 +31,7 @@ class Tissue(IntEnum):
     MUCOSA = 16
     TOOTH = 17
     BLOOD = 18
+    LESION = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ _MEASURED: dict[Tissue, tuple[float, tuple[float, float], tuple[float, float], s
     Tissue.MUCOSA: (0.85, (1000, 1300), (30, 22), "invented: vascular soft tissue"),
     Tissue.TOOTH: (0.05, (500, 600), (0.3, 0.2), "invented: dark, as cortical bone"),
     Tissue.BLOOD: (0.85, (1441, 1932), (120, 50), _STANISZ + "; inflow is not simulated"),
+    Tissue.LESION: (0.82, (1050, 1350), (90, 70), "invented: demyelinated white matter, water between its fibres"),
 }
 """Tissue -> proton density, T1 at (1.5 T, 3 T), T2* at (1.5 T, 3 T), ms, and where that comes from.
 

@@ -38,7 +38,7 @@ def test_a_head_holds_its_tissues_in_the_amounts_of_an_adult(seed: int) -> None:
     assert 0.2 < head.millilitres(*INTRACRANIAL) / head.millilitres(*(tissue for tissue in Tissue if tissue)) < 0.5
     assert 250 < head.millilitres(Tissue.CORTICAL_BONE, Tissue.MARROW) < 800
     assert 8 < head.millilitres(Tissue.VITREOUS) < 20
-    assert all(head.millilitres(tissue) > 0 for tissue in Tissue)
+    assert all(head.millilitres(tissue) > 0 for tissue in Tissue if tissue is not Tissue.LESION)
 
 
 def test_the_same_seed_draws_the_same_head_and_another_seed_another(head: Head) -> None:
