@@ -48,7 +48,7 @@ LEAST_RATIO = 1.15
 """The 99th percentile of deep tissue over its median: 1.24 and more in real heads of all four contrasts, of which PD is
 the flattest, and at most 1.13 in bottles (measured on fifteen volumes; where the line lies between them is chosen)."""
 
-_TAKER = "a reference"
+_TAKER = "a look"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +195,13 @@ def _once(found: Sequence[Reference]) -> list[Reference]:
 
 def _one_contrast(found: Sequence[Reference]) -> str:
     """Return the contrast of all references, before minutes are spent on measuring them."""
-    counts = Counter(each.acquisition.contrast for each in found if each.refused is None)
+    counts = Counter(str(each.acquisition.contrast) for each in found if each.refused is None)
     if len(counts) > 1:
-        told = ", ".join(f"{count} {contrast}" for contrast, count in counts.most_common())
-        raise SeriesRefused(f"the references are of several contrasts ({told}), and a look has one: name those of one")
-    return str(next(iter(counts), None))
+        told = " and ".join(f"{count} {contrast}" for contrast, count in counts.most_common())
+        fewest, _ = counts.most_common()[-1]
+        one = next(each.label for each in found if each.refused is None and each.acquisition.contrast == fewest)
+        raise SeriesRefused(f"a look has one contrast, and the references are {told}, {fewest} for instance {one}")
+    return next(iter(counts), "")
 
 
 def _look(volume: Volume, *, contrast: str) -> Look:

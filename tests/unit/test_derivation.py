@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import any_contrast_bundle
+import look_bundle
 import numpy as np
+import phantom
 import pytest
 from fake_clock import FakeClock
 from harness import HereExecutor
@@ -23,9 +25,11 @@ from dicom_node.domain.stack import Stack
 from dicom_node.errors import JobHeld, ModelTimedOut, SeriesRefused
 from dicom_node.infer.gate import Verdict
 from dicom_node.jobs import provenance_by_hand
+from inference.added import AddedLooks
 from inference.aim import Aim, at_target
 from inference.bundle import Bundle
 from inference.contract import Acquisition
+from inference.look import look_of
 from inference.registry import SHIPPED, Registry
 from inference.volume import Volume
 
@@ -38,6 +42,7 @@ class Bench:
     executor: HereExecutor
     encoded: int = 0
     model: str = any_contrast_bundle.NAME
+    target: str | None = None
 
     @property
     def bundle(self) -> Bundle:
@@ -45,7 +50,7 @@ class Bench:
 
     @property
     def aim(self) -> Aim:
-        return self.registry.aim(self.model, None)
+        return self.registry.aim(self.model, self.target)
 
     def derive(self, stack: Stack, *, executor: Any = None, **changed: Any) -> Derived:
         provenance = provenance_by_hand(stack, self.bundle, self.aim, at=FakeClock().now(), number_offset=1000)
@@ -220,3 +225,50 @@ def test_a_volume_without_headers_passes_the_same_gates(bench: Bench) -> None:
             volume, Acquisition("MR", contrast="T2"), bundle, bench.executor, aim=at_target(bundle.manifest, None)
         )
     assert bench.executor.ran == 0
+
+
+# --- targets that a site added
+
+
+@pytest.fixture
+def of_the_site(tmp_path: Path) -> Bench:
+    look_bundle.write(tmp_path / "models", tmp_path / "new")
+    added = AddedLooks(tmp_path / "targets")
+    added.put("ours", look_of([phantom.head()], contrast="T1"))
+    registry = Registry([tmp_path / "models"], added)
+    return Bench(registry, HereExecutor(registry, added), model=look_bundle.NAME, target="ours")
+
+
+def test_an_added_target_gives_its_scale_and_is_named_with_its_digest(of_the_site: Bench, stack: Stack) -> None:
+    header = of_the_site.derive(stack).instances[0]
+    assert f"target ours; target sha256 {of_the_site.aim.digest};" in header.DerivationDescription
+    assert header.SeriesDescription.startswith("RESEARCH harmonization ours")
+    assert header.WindowWidth == 1200
+
+
+def test_a_look_of_other_references_gives_another_series(of_the_site: Bench, stack: Stack, tmp_path: Path) -> None:
+    uids = set()
+    for seed in (0, 1, 0):
+        AddedLooks(tmp_path / "targets").put("ours", look_of([phantom.head(seed=seed)], contrast="T1"), replace=True)
+        uids.add(of_the_site.derive(stack).instances[0].SeriesInstanceUID)
+    assert len(uids) == 2
+
+
+def test_a_target_that_was_changed_since_holds_the_job(of_the_site: Bench, stack: Stack) -> None:
+    with pytest.raises(JobHeld, match=r"target ours was changed since this job was made \(0{12} then, "):
+        of_the_site.derive(stack, target_digest="0" * 64)
+    assert of_the_site.executor.ran == 0
+
+
+@pytest.mark.parametrize(
+    ("description", "words"),
+    [("Ax T2 TSE", "the contrast is T2; that of the target is T1"), ("Ax", "could not be told")],
+)
+def test_an_image_of_another_contrast_or_none_is_held_before_its_pixels_are_read(
+    of_the_site: Bench, tmp_path: Path, description: str, words: str
+) -> None:
+    stack = changed(tmp_path, SeriesDescription=description, ScanningSequence="EP", InversionTime=None)
+    assert words in str(refusal(stack, of_the_site.bundle, of_the_site.aim))
+    with pytest.raises(JobHeld, match=words):
+        of_the_site.derive(stack)
+    assert of_the_site.executor.ran == 0

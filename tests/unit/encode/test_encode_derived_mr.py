@@ -233,6 +233,8 @@ def test_derivation_names_model_weights_target_and_scale(make_stack: MakeStack, 
     assert len(image.DerivationDescription) == 1024
     for part in ("harmonize-nyul 1.0.0", "ab" * 32, "siemens-3t", "* 1000", "CHECK: gradients differ"):
         assert part in image.DerivationDescription
+    of_the_site = derive_first(make_stack(), target_digest="cd" * 32).DerivationDescription
+    assert f"target siemens-3t; target sha256 {'cd' * 32};" in of_the_site
     code = image.DerivationCodeSequence[0]
     assert code.CodingSchemeDesignator == image.CodingSchemeIdentificationSequence[0].CodingSchemeDesignator
     assert code.CodingSchemeDesignator.startswith("99")

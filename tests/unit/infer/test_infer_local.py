@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from dataclasses import replace
 
 import any_contrast_bundle
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 from dicom_node.domain.ports import InferenceRequest
 from dicom_node.errors import JobHeld, ModelCrashed, ModelTimedOut
 from dicom_node.infer.local import LocalExecutor
+from inference.added import AddedLooks
+from inference.look import look_of
 from inference.registry import Registry
 
 ECHO = """
@@ -34,10 +37,12 @@ def executor(tmp_path):
     """Make executors whose worker is a short script; all are closed in the end."""
     made = []
 
-    def make(script=None, timeout_s=60.0, folders=(), command=None):
+    def make(script=None, timeout_s=60.0, folders=(), command=None, targets=None):
         command = [sys.executable, "-c", script] if script else command
         scratch = tmp_path / "scratch"
-        made.append(LocalExecutor(folders, device="cpu", timeout_s=timeout_s, scratch=scratch, command=command))
+        made.append(
+            LocalExecutor(folders, device="cpu", timeout_s=timeout_s, scratch=scratch, targets=targets, command=command)
+        )
         return made[-1]
 
     yield make
@@ -70,6 +75,15 @@ def test_what_the_model_refuses_holds_the_job(executor, tmp_path):
     digest = Registry([tmp_path / "models"]).get(any_contrast_bundle.NAME).digest
     with pytest.raises(JobHeld, match="no target 'other'"):
         executor(folders=[tmp_path / "models"]).run(request(digest, target="other"))
+
+
+def test_the_child_is_told_where_added_targets_lie_and_which_one_is_meant(executor, tmp_path):
+    any_contrast_bundle.write(tmp_path / "models")
+    digest = Registry([tmp_path / "models"]).get(any_contrast_bundle.NAME).digest
+    AddedLooks(tmp_path / "targets").put("ours", look_of([phantom.head((4.0, 4.0, 4.0))], contrast="T1"))
+    asked = replace(request(digest, target="ours"), target_digest="0" * 64)
+    with pytest.raises(ModelCrashed, match="target ours is no longer the one"):
+        executor(folders=[tmp_path / "models"], targets=tmp_path / "targets").run(asked)
 
 
 def test_the_child_is_kept_warm(executor, tmp_path):

@@ -94,3 +94,23 @@ def test_a_spacing_that_lost_digits_in_its_decimal_string_is_inside():
 def test_a_contract_with_a_mistake_is_refused(change):
     with pytest.raises(ValidationError):
         InputContract.model_validate({**CONTRACT.model_dump(), **change})
+
+
+@pytest.mark.parametrize("contrasts", ["any", ("T1", "T2")])
+@pytest.mark.parametrize(
+    ("contrast", "words"),
+    [
+        ("T2", "the contrast is T2; that of the target is T1"),
+        (None, "the contrast could not be told from the description and the sequence; "),
+    ],
+)
+def test_an_image_never_gets_the_look_of_another_contrast(contrasts, contrast, words):
+    contract = CONTRACT.model_copy(update={"contrasts": contrasts})
+    (reason,) = contract.acquisition_violations(replace(T1_HEAD, contrast=contrast), aimed_at="T1")
+    assert reason.startswith(words)
+    assert contract.acquisition_violations(T1_HEAD, aimed_at="T1") == ()
+
+
+def test_where_model_and_target_say_no_to_a_contrast_one_of_them_says_so():
+    (reason,) = CONTRACT.acquisition_violations(replace(T1_HEAD, contrast="T2"), aimed_at="T1")
+    assert reason == "the contrast is T2; the model takes T1"

@@ -9,6 +9,9 @@ import numpy as np
 import phantom
 import pytest
 
+from inference.added import AddedLooks
+from inference.look import look_of
+from inference.model import Result
 from inference.registry import Registry
 from inference.worker import Worker
 
@@ -53,6 +56,43 @@ def test_a_request_is_answered_with_a_volume(models, request_for, tmp_path):
 def test_what_cannot_be_done_is_answered_with_its_kind(models, request_for, change, kind, words):
     answer = Worker([models], "cpu").answer(request_for(phantom.head(), **change))
     assert (answer["ok"], answer["kind"]) == (False, kind)
+    assert words in answer["message"]
+
+
+@pytest.fixture
+def added(tmp_path):
+    added = AddedLooks(tmp_path / "targets")
+    added.put("ours", look_of([phantom.head((4.0, 4.0, 4.0))], contrast="T1"))
+    return added
+
+
+def test_an_added_target_reaches_the_model_as_a_look(models, request_for, added, monkeypatch):
+    seen = []
+
+    class Model:
+        device = "cpu"
+
+        def __call__(self, volume, *, target):
+            seen.append(target)
+            return Result(volume)
+
+    monkeypatch.setattr("inference.worker.load", lambda *_, **__: Model())
+    digest = added.get("ours").digest
+    request = request_for(phantom.head(), target="ours", target_digest=digest)
+    assert Worker([models], "cpu", added=added).answer(request)["ok"]
+    assert [look.digest for look in seen] == [digest]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"target": "ours", "target_digest": "0" * 64}, "target ours is no longer the one that the job was made for"),
+        ({"target": "theirs", "target_digest": "0" * 64}, "there is no added target 'theirs'"),
+    ],
+)
+def test_a_look_that_is_not_the_one_that_was_meant_fails_the_job(models, request_for, added, change, words):
+    answer = Worker([models], "cpu", added=added).answer(request_for(phantom.head(), **change))
+    assert (answer["ok"], answer["kind"]) == (False, "failed")
     assert words in answer["message"]
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,22 @@ def test_a_changed_file_comes_into_force(rules_path: Path, catalogue: Catalogue)
     assert live.reload_if_changed() is None
     assert [rule.name for rule in live.current.rules] == ["MR", "CT"]
     assert [rule.name for rule in before.rules] == ["MR"]
+
+
+def test_rules_come_into_force_when_the_target_that_they_name_is_added(rules_path: Path, catalogue: Catalogue) -> None:
+    rules_path.write_text(GOOD)
+    known = {"now": catalogue}
+    live = LiveRules(rules_path, lambda: known["now"])
+    rules_path.write_text(CT_TOO.replace("siemens-3t", "our-3t"))
+    assert "no target of that name" in (live.reload_if_changed() or "")
+    assert live.reload_if_changed() is None
+    known["now"] = replace(catalogue, models={**catalogue.models, "harmonize-nyul": ["siemens-3t", "our-3t"]})
+    assert live.reload_if_changed() is None
+    assert live.problem is None
+    assert len(live.current.rules) == 2
+    known["now"] = catalogue
+    assert "no target of that name" in (live.reload_if_changed() or "")
+    assert len(live.current.rules) == 2
 
 
 def test_a_file_that_goes_and_comes_back_is_read_again(rules_path: Path, catalogue: Catalogue) -> None:

@@ -53,10 +53,11 @@ def routed(ledger: Ledger, *jobs: Job, late: str = "replace") -> list[Job]:
 
 
 def test_what_is_written_is_read_back_the_same_after_a_restart(ledger: Ledger, url: str) -> None:
-    (job,) = routed(ledger, a_job())
+    of_the_site = replace(a_job(), target_digest="1" * 64)
+    (job,) = routed(ledger, of_the_site)
     ledger.close()
     again = Ledger(url)
-    assert again.job(job.id) == a_job()
+    assert again.job(job.id) == of_the_site
     assert again.find_series("1.2") == replace(a_series(), state=SeriesState.ROUTED, revision=1)
 
 
@@ -211,6 +212,17 @@ def test_the_migrations_make_the_tables_that_the_code_uses(ledger: Ledger) -> No
         assert columns == {column.name: column.nullable for column in table.columns}
     newest = max(path.name[:4] for path in (MIGRATIONS / "versions").glob("*.py"))
     assert newest == SCHEMA_REVISION
+
+
+def test_a_ledger_of_an_earlier_version_is_brought_up_to_date_with_its_jobs(ledger: Ledger, url: str) -> None:
+    routed(ledger, a_job())
+    ledger.close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE jobs DROP COLUMN target_digest"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    engine.dispose()
+    assert Ledger(url).jobs() == [a_job()]
 
 
 def test_a_ledger_of_a_newer_version_is_refused(ledger: Ledger, url: str) -> None:
