@@ -1,4 +1,4 @@
-# make demo | make test | make lint | make bench | make docs; each makes .venv first when it is not there.
+# make demo | make test | make lint | make bench | make evaluate | make docs; each makes .venv first when it is not there.
 SHELL := /bin/bash
 PYTHON ?= python3
 EXTRAS ?= dev
@@ -10,11 +10,15 @@ INPUT ?=
 PACS ?= embedded
 RULES ?=
 KEEP ?=
+MODELS ?= harmonize-nyul
+SET ?= default
+OUT ?= evaluation
+RESUME ?=
 KILLS ?= 200
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint chaos bench docs clean
+.PHONY: help install demo test lint chaos bench evaluate docs clean
 
 help:  ## show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -45,6 +49,9 @@ chaos: $(STAMP)  ## kill -9 a working node at random moments, KILLS=200 times; S
 
 bench: $(STAMP)  ## what is measured, each as ratios within one run
 	@for each in benchmarks/*.py; do $(BIN)/python $$each; done
+
+evaluate: $(STAMP)  ## the harmonizers against known truth, SET=quick|default|full; MODELS='…'; OUT=folder; RESUME=1: go on
+	@$(BIN)/python -m training.evaluate all --set $(SET) --out '$(OUT)' --models $(MODELS) $(if $(RESUME),--resume)
 
 docs: $(STAMP)  ## write the tables in docs/ that come from the code
 	@$(BIN)/python -m dicom_node.route.reference docs/reference/routing-rules.md

@@ -1,0 +1,111 @@
+"""The bench: every contestant on every case, in several processes, each case measured once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from rich.progress import Progress
+
+from inference.errors import ModelRefused
+from inference.volume import Volume
+from training.evaluate.cache import digest_of
+from training.evaluate.contestants import Contestant
+from training.evaluate.metrics import background_rise, distance
+from training.evaluate.people import People
+from training.evaluate.pictures import keep_slices
+from training.evaluate.results import REFUSED, Results, Row
+from training.evaluate.trial import Case, Trial
+
+_MEASURED_SINCE = Path(__file__).with_name("metrics.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One case for all contestants that have not been measured on it.
+
+    Attributes
+    ----------
+    case, contestants, people
+        What is run.
+    done
+        (model digest, case, case digest) of all that has been measured.
+    slices
+        Folder for an axial slice of every volume; None keeps none.
+    """
+
+    case: Case
+    contestants: tuple[Contestant, ...]
+    people: People
+    done: frozenset[tuple[str, str, str]]
+    slices: Path | None = None
+
+
+def run(jobs: Sequence[Job], results: Results, progress: Progress, *, workers: int) -> None:
+    """Run all jobs; rows are written as each case ends.
+
+    Parameters
+    ----------
+    jobs
+        In any order.
+    results
+        Take the rows.
+    progress
+        Shows how far it is.
+    workers
+        Processes; 1 runs in this one. Each computes on one thread.
+    """
+    bar = progress.add_task(jobs[0].case.label.experiment if jobs else "", total=len(jobs))
+    for rows in _finished(jobs, workers):
+        results.add(rows)
+        progress.advance(bar)
+
+
+def _finished(jobs: Sequence[Job], workers: int) -> Iterator[list[Row]]:
+    if workers == 1:
+        yield from map(measured, jobs)
+        return
+    # spawned, not forked: a copy of a process that holds threads may never wake up
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for future in as_completed([pool.submit(measured, job) for job in jobs]):
+            yield future.result()
+
+
+def measured(job: Job) -> list[Row]:
+    """Make the trial of a job, run its contestants, and measure."""
+    trial = job.case.trial(job.people)
+    label = job.case.label
+    digest = digest_of(trial.digest, _MEASURED_SINCE.read_text(encoding="utf-8"))
+    rows: list[Row] = []
+    shown: dict[str, Volume] = {}
+    for contestant in job.contestants:
+        if (contestant.digest, label.case, digest) in job.done:
+            continue
+        values, note = {REFUSED: 1.0}, ""
+        try:
+            began = time.perf_counter()
+            result = contestant.harmonized(trial, contrast=label.contrast)
+            values = {"seconds": time.perf_counter() - began, **_measures(result, trial)}
+            shown[contestant.name] = result
+        except ModelRefused as refusal:
+            note = str(refusal)
+        rows += [
+            Row(label.experiment, label.case, label.group, label.family, label.subject, label.contrast,
+                contestant.name, contestant.digest, digest, metric, value, note)
+            for metric, value in values.items()
+        ]  # fmt: skip
+    if job.slices is not None:
+        keep_slices(job.slices, label, trial, shown)
+    return rows
+
+
+def _measures(result: Volume, trial: Trial) -> dict[str, float]:
+    values = distance(result.voxels, trial.truth.voxels, trial.mask)
+    for name, truth in trial.further.items():
+        values |= {f"{metric}_{name}": value for metric, value in distance(result.voxels, truth, trial.mask).items()}
+    return {**values, **background_rise(result.voxels, trial.source.voxels, trial.mask)}

@@ -1,0 +1,57 @@
+"""What is slow to make and always the same: volumes kept in a folder, by a digest of all that they come from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from inference.volume import Volume
+from training import simulate
+
+
+def digest_of(*parts: object) -> str:
+    """Return a short digest of the text of some values."""
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:20]
+
+
+def digest_of_voxels(*volumes: Volume) -> str:
+    """Return a short digest of the voxels and places of some volumes."""
+    total = hashlib.sha256()
+    for volume in volumes:
+        total.update(volume.voxels.tobytes())
+        total.update(volume.affine.tobytes())
+    return total.hexdigest()[:20]
+
+
+def simulator_digest() -> str:
+    """Return a short digest of the simulator's source: another simulator, other scans."""
+    folder = Path(str(simulate.__file__)).parent
+    return digest_of(*(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))))
+
+
+def kept(folder: Path, key: str, make: Callable[[], Volume]) -> Volume:
+    """Return a volume from a folder; make it first when it is not there.
+
+    Parameters
+    ----------
+    folder
+        For the files; several processes may share it.
+    key
+        Digest of all that the volume comes from.
+    make
+        Called when there is no such file.
+    """
+    path = folder / f"{key}.npz"
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as held:
+            return Volume(held["voxels"], held["affine"])
+    volume = make()
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.npz")  # a file under its own name is whole
+    np.savez(partial, voxels=volume.voxels, affine=volume.affine)
+    partial.rename(path)
+    return volume

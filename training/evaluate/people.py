@@ -1,0 +1,136 @@
+"""The people of the bench: heads from label maps or drawn ones, their scans, and real volumes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from inference.classical.head import find_head
+from inference.volume import BoolArray, Volume
+from training.evaluate.cache import digest_of, kept, simulator_digest
+from training.evaluate.real import coarse, read_real
+from training.evaluate.splits import RealVolume, Side, Splits
+from training.simulate.grid import Grid
+from training.simulate.head import Head, procedural_head
+from training.simulate.labelmap import labelmap_head
+from training.simulate.scan import scan
+from training.simulate.sites import SITES, Site
+
+LABELMAPS = "nifti/labelmaps"
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Heads and where they are scanned.
+
+    Attributes
+    ----------
+    splits
+        Who stands on which side.
+    data
+        Folder of real data; None where there is none: all heads are drawn then.
+    cache
+        Folder for scans that were made already.
+    head_mm
+        Voxels of the heads.
+    spacing_mm
+        About the voxels of all scans and real volumes.
+    drawn_only
+        Draw heads even where label maps are at hand.
+    """
+
+    splits: Splits = field(hash=False)
+    data: Path | None
+    cache: Path
+    head_mm: float
+    spacing_mm: float
+    drawn_only: bool = False
+
+    @property
+    def has_labelmaps(self) -> bool:
+        """Whether the label maps of real heads are at hand."""
+        return self.data is not None and not self.drawn_only and (self.data / LABELMAPS).is_dir()
+
+    def labelmaps(self, side: Side) -> tuple[str, ...]:
+        """Return the names of the label-map heads of one side; none without data."""
+        numbers: tuple[str, ...] = getattr(self.splits.labelmaps, side) if self.has_labelmaps else ()
+        return tuple(f"labels-{number}" for number in numbers)
+
+    def drawn(self, side: Side, count: int) -> tuple[str, ...]:
+        """Return the names of the first drawn heads of one side."""
+        first: int = getattr(self.splits.procedural, side)[0]
+        return tuple(f"procedural-{seed}" for seed in range(first, first + count))
+
+    def first(self, side: Side, count: int) -> tuple[str, ...]:
+        """Return the names of some heads of one side: label maps first, then drawn ones."""
+        maps = self.labelmaps(side)
+        return (maps + self.drawn(side, max(0, count - len(maps))))[:count]
+
+    def head(self, name: str) -> Head:
+        """Return a head by its name."""
+        kind, number = name.split("-")
+        path = str(self.data / LABELMAPS / f"synthseg_labels_{number}.nii.gz") if self.data else ""
+        return _head(kind, number if kind == "procedural" else path, self.head_mm)
+
+    def scanned(self, name: str, site: Site, *, grid: Grid | None = None) -> Volume:
+        """Scan a head; the same head in the same site is the same scan.
+
+        Parameters
+        ----------
+        name
+            Of the head.
+        site
+            Where.
+        grid
+            Another than the site's, and finer or coarser.
+        """
+        site = replace(site, grid=grid or site.grid)
+        seed = 1 + list(SITES).index(site.name)  # no two sites share a draw of field or noise
+        key = digest_of(simulator_digest(), name, self.head_mm, site, seed)
+        return kept(self.cache / "scans", key, lambda: scan(self.head(name), site, seed=seed))
+
+    def mask(self, name: str, grid: Grid) -> BoolArray:
+        """Return the head, air cavities included, on a grid; shape (slices, rows, columns)."""
+        clean = replace(SITES["siemens-3t"], noise=0.0)
+        return find_head(self.scanned(name, clean, grid=grid)).inside
+
+    def real(self, volume: RealVolume) -> Volume | None:
+        """Read a real volume and average it to about `spacing_mm`; None when it is not there."""
+        if self.data is None:
+            return None
+        data, unpacked = self.data, self.cache / "unpacked"
+        if not (data / volume.path).exists() and not (data / f"{volume.path}.tar.xz").is_file():
+            return None
+
+        def make() -> Volume:
+            found = read_real(data, volume.path, unpacked=unpacked)
+            if found is None:
+                raise FileNotFoundError(volume.path)
+            return coarse(found, self.spacing_mm)
+
+        return kept(self.cache / "real", digest_of(data.resolve(), volume.path, self.spacing_mm), make)
+
+    def site(self, name: str) -> Site:
+        """Return a site that scans at about `spacing_mm`: averaging to larger voxels lowers its noise."""
+        site = SITES[name]
+        grid = coarser(site.grid, self.spacing_mm)
+        averaged = np.prod(site.grid.spacing_mm) / np.prod(grid.spacing_mm)
+        return replace(site, grid=grid, noise=site.noise * math.sqrt(averaged))
+
+
+def coarser(grid: Grid, spacing_mm: float) -> Grid:
+    """Return a grid with the same plane, tilt and field of view, and cubic voxels."""
+    extent = np.multiply(grid.shape, grid.spacing_mm)
+    slices, rows, columns = (int(n) for n in np.rint(extent / spacing_mm))
+    return replace(grid, shape=(slices, rows, columns), spacing_mm=(spacing_mm, spacing_mm, spacing_mm))
+
+
+@lru_cache(maxsize=2)
+def _head(kind: str, which: str, spacing_mm: float) -> Head:
+    if kind == "procedural":
+        return procedural_head(int(which), spacing_mm)
+    return labelmap_head(Path(which), spacing_mm=spacing_mm)

@@ -1,0 +1,64 @@
+"""The sets: how much of the bench is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from training.evaluate.corruption import CORRUPTIONS
+
+_TYPICAL = ("exp", "log", "gamma 0.7", "gamma 1.5", "field 0.1 + 0.1", "field 0.2 + 0", "field 0.2 + 0.05",
+            "field 0.3 + 0.1")  # fmt: skip
+_ONE_OF_EACH = ("exp", "gamma 0.7", "field 0.2 + 0.05")
+_REAL = ("ixi", "philips", "patient04-t1", "patient12-s1-t1", "patient12-s1-t2", "patient12-s1-flair")
+_REAL_TOO = ("patient04-t2", "patient04-flair", "patient12-s2-t1", "patient12-s2-t2", "patient12-s2-flair")
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSet:
+    """How much is run.
+
+    Attributes
+    ----------
+    spacing_mm, head_mm
+        Voxels of the scans, and of the heads that are scanned.
+    references
+        Heads that the look of a site is taken from.
+    corruptions, e1_heads, e1_sites, every_site, real
+        E1: names of corruptions; how many simulated heads; in which sites, every head in each of them or in turn; names
+        of real volumes.
+    e3_drawn, e3_targets
+        E3: how many drawn heads beside all label maps; the target sites.
+    drawn_only
+        Heads are drawn even where label maps are at hand.
+    """
+
+    spacing_mm: float
+    head_mm: float
+    references: int
+    corruptions: tuple[str, ...]
+    e1_heads: int
+    e1_sites: tuple[str, ...]
+    every_site: bool
+    real: tuple[str, ...]
+    e3_drawn: int
+    e3_targets: tuple[str, ...]
+    drawn_only: bool = False
+
+
+SETS: dict[str, EvaluationSet] = {
+    "quick": EvaluationSet(
+        spacing_mm=4, head_mm=4, references=2, corruptions=_ONE_OF_EACH, e1_heads=2,
+        e1_sites=("siemens-3t",), every_site=True, real=(), e3_drawn=1, e3_targets=("siemens-3t",), drawn_only=True,
+    ),
+    "default": EvaluationSet(
+        spacing_mm=2, head_mm=1, references=6, corruptions=_TYPICAL, e1_heads=4,
+        e1_sites=("siemens-3t", "philips-3t"), every_site=False, real=_REAL, e3_drawn=2,
+        e3_targets=("siemens-3t", "ge-15t"),
+    ),
+    "full": EvaluationSet(
+        spacing_mm=2, head_mm=1, references=6, corruptions=tuple(CORRUPTIONS), e1_heads=6,
+        e1_sites=("siemens-3t", "philips-3t"), every_site=True, real=_REAL + _REAL_TOO, e3_drawn=4,
+        e3_targets=("siemens-3t", "ge-15t"),
+    ),
+}  # fmt: skip
+"""Name -> set."""

@@ -1,0 +1,150 @@
+"""The tables: means, spreads, differences and their tests, as Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from scipy.stats import wilcoxon
+
+from training.evaluate.contestants import CLASSICAL
+from training.evaluate.results import REFUSED, Row, by_metric
+
+FEWEST_PAIRS = 6
+"""With fewer pairs a two-sided signed-rank test cannot fall below 0.05, whatever they are."""
+
+_MEASURES = {
+    "psnr": ("PSNR, dB", 2),
+    "psnr_fitted": ("PSNR after a linear fit, dB", 2),
+    "ssim": ("SSIM", 4),
+    "mae_percent": ("MAE, % of range", 2),
+    "background_rise_percent": ("air brighter by, % of the head's median", 2),
+    "psnr_noiseless": ("PSNR to the noiseless truth, dB", 2),
+    "psnr_fitted_noiseless": ("the same after a linear fit, dB", 2),
+    "ssim_noiseless": ("SSIM to the noiseless truth", 4),
+    "seconds": ("s a volume", 2),
+}
+Table = Sequence[Sequence[str]]
+
+
+def markdown(head: Sequence[str], body: Table) -> str:
+    """Return a table as Markdown."""
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def report(rows: Iterable[Row]) -> str:
+    """Return the tables of E1 or E3: a section a group.
+
+    Parameters
+    ----------
+    rows
+        Of one experiment.
+    """
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.group].append(row)
+    return "\n".join(f"## {group}\n\n{_section(groups[group])}" for group in sorted(groups))
+
+
+def _section(rows: list[Row]) -> str:
+    psnr = by_metric(rows, "psnr")
+    best = best_classical(psnr)
+    parts = [
+        f"{len({row.case for row in rows})} cases of {len({row.subject for row in rows})} people. Mean ± SD (n).\n",
+        markdown(*_means(rows)),
+        "PSNR (dB) by family:\n",
+        markdown(*_families(psnr)),
+    ]
+    for rival in (best, "identity"):
+        if rival in psnr:
+            parts += [f"PSNR against {_named(rival, best)}, case by case (dB):\n", markdown(*_against(psnr, rival))]
+    refused = by_metric(rows, REFUSED)
+    if refused:
+        parts += ["Not taken:\n", markdown(*_refusals(refused))]
+    return "\n".join(parts)
+
+
+def best_classical(psnr: Mapping[str, Mapping[str, Row]]) -> str | None:
+    """Return the classical method with the highest mean; None when there is none."""
+    present = [name for name in CLASSICAL if name in psnr]
+    return max(present, key=lambda name: _values(psnr[name].values()).mean(), default=None)
+
+
+def _named(rival: str | None, best: str | None) -> str:
+    return f"{rival}, the best classical method here" if rival == best else str(rival)
+
+
+def _means(rows: list[Row]) -> tuple[Sequence[str], Table]:
+    metrics = {metric: by_metric(rows, metric) for metric in _MEASURES}
+    present = [metric for metric, models in metrics.items() if models]
+    models = metrics["psnr"]
+    body = [
+        [model, *(_mean_sd(metrics[metric].get(model, {}).values(), _MEASURES[metric][1]) for metric in present)]
+        for model in models
+    ]
+    return ["model", *(_MEASURES[metric][0] for metric in present)], body
+
+
+def _families(psnr: Mapping[str, Mapping[str, Row]]) -> tuple[Sequence[str], Table]:
+    families = sorted({row.family for cases in psnr.values() for row in cases.values()})
+    body = [
+        [model, *(_mean_sd([row for row in cases.values() if row.family == family], 2) for family in families)]
+        for model, cases in psnr.items()
+    ]
+    return ["model", *families], body
+
+
+def _against(psnr: Mapping[str, Mapping[str, Row]], rival: str) -> tuple[Sequence[str], Table]:
+    head = ["model", "mean difference", "worst", "worst case", "better in", "p (cases)", "p (people)"]
+    body = []
+    for model, cases in psnr.items():
+        common = sorted(set(cases) & set(psnr[rival]))
+        if model == rival or not common:
+            continue
+        difference = np.array([cases[case].value - psnr[rival][case].value for case in common])
+        people: dict[str, list[float]] = defaultdict(list)
+        for case, value in zip(common, difference, strict=True):
+            people[cases[case].subject].append(float(value))
+        worst = int(np.argmin(difference))
+        body.append([
+            model, f"{difference.mean():+.2f} ± {_sd(difference):.2f}", f"{difference[worst]:+.2f}",
+            common[worst].split("/", 2)[2], f"{(difference > 0).sum()} of {len(common)}",
+            _p(difference), _p(np.array([np.mean(each) for each in people.values()])),
+        ])  # fmt: skip
+    return head, body
+
+
+def _p(difference: np.ndarray) -> str:
+    """Return the p of a paired test (Wilcoxon signed rank, two-sided), with its n."""
+    if difference.size < FEWEST_PAIRS:
+        return f"n={difference.size}: too few"
+    if not difference.any():
+        return f"equal (n={difference.size})"
+    return f"{wilcoxon(difference).pvalue:.2g} (n={difference.size})"
+
+
+def _refusals(refused: Mapping[str, Mapping[str, Row]]) -> tuple[Sequence[str], Table]:
+    body = []
+    for model, cases in refused.items():
+        for note in sorted({row.note for row in cases.values()}):
+            body.append([model, str(sum(row.note == note for row in cases.values())), note])
+    return ["model", "cases", "why"], body
+
+
+def _values(rows: Iterable[Row]) -> np.ndarray:
+    return np.array([row.value for row in rows])
+
+
+def _sd(values: np.ndarray) -> float:
+    return float(values.std(ddof=1)) if values.size > 1 else math.nan
+
+
+def _mean_sd(rows: Iterable[Row], digits: int) -> str:
+    values = _values(rows)
+    if not values.size:
+        return "—"
+    spread = f" ± {_sd(values):.{digits}f}" if values.size > 1 else ""
+    return f"{values.mean():.{digits}f}{spread} ({values.size})"
