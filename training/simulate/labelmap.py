@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from inference.volume import BoolArray, Float32Array, Float64Array
 from training.simulate.head import Head
-from training.simulate.shapes import smooth_field, wavy_field
+from training.simulate.shapes import enclosed, smooth_field, wavy_field
 from training.simulate.space import LabelArray
 from training.simulate.tissues import Tissue
 
@@ -110,7 +110,7 @@ def _with_neck(labels: LabelArray, edge_mm: float) -> LabelArray:
 
 def _divide(labels: LabelArray, edges_mm: Float64Array, rng: np.random.Generator) -> None:
     """Divide skin, soft tissue and bone into what they hold."""
-    depth = _depth(_filled(labels > 0), edges_mm)
+    depth = _depth(enclosed(labels > 0), edges_mm)
     skin, soft = labels == Tissue.SKIN, labels == Tissue.MUSCLE
     bone = (labels == Tissue.CORTICAL_BONE) | (labels == Tissue.MARROW)
     fat = _FAT_BELOW_SKIN_MM * (1 + np.float32(0.2) * smooth_field(rng, labels.shape, 8))
@@ -148,10 +148,6 @@ def _depth(inside: BoolArray, edges_mm: Float64Array) -> Float32Array:
     """Return how deep in a body voxels lie, mm; where the map ends at the neck is no surface."""
     padded = np.pad(inside, ((8, 0), (0, 0), (0, 0)), mode="edge")
     return np.asarray(ndimage.distance_transform_edt(padded, sampling=edges_mm)[8:], np.float32)
-
-
-def _filled(inside: BoolArray) -> BoolArray:
-    return np.stack([ndimage.binary_fill_holes(plane) for plane in inside])
 
 
 def _centred(labels: LabelArray, edges_mm: Float64Array) -> Float64Array:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy import ndimage
 
-from inference.volume import Float32Array
+from inference.volume import BoolArray, Float32Array
 
 Point: TypeAlias = tuple[float, float, float]
 Coordinates: TypeAlias = tuple[Float32Array, Float32Array, Float32Array]
@@ -83,3 +83,8 @@ def wavy_field(rng: np.random.Generator, shape: tuple[int, ...], wavelength: flo
     sigma = wavelength / 5.72  # where a difference of two Gaussians, 1 : 1.6, passes most
     band = ndimage.gaussian_filter(white, sigma, truncate=3) - ndimage.gaussian_filter(white, 1.6 * sigma, truncate=3)
     return np.asarray(band / band.std(), np.float32)
+
+
+def enclosed(tissue: BoolArray) -> BoolArray:
+    """Return some tissue with all that it encloses in an axial slice; shape (slices, rows, columns)."""
+    return np.stack([ndimage.binary_fill_holes(plane) for plane in tissue])
