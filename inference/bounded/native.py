@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -86,7 +87,7 @@ def _lattice(volume: Volume, correction: Correction, frame: Float64Array, device
 def _gain(cells: Tensor, intensities: Tensor) -> Tensor:
     """Return the gain at every voxel: the first channel of the cells, and of each further step as much as was taken."""
     total = cells[:, 0].clone()
-    for step, (low, high) in enumerate(zip(KNOTS, KNOTS[1:], strict=False), start=1):
+    for step, (low, high) in enumerate(pairwise(KNOTS), start=1):
         taken = (intensities - low * TOP).mul_(1 / ((high - low) * TOP)).clamp_(0, 1)
         total.addcmul_(cells[:, step], taken)
     return total.exp_()

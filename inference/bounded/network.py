@@ -64,7 +64,8 @@ class _Block(nn.Module):
         scale, shift = self.film(context)[:, :, None, None, None].chunk(2, dim=1)
         y = self.first(functional.silu(self.norms[0](x)))
         y = self.norms[1](y) * (1 + scale) + shift
-        return x + self.second(functional.silu(y))
+        result: Tensor = x + self.second(functional.silu(y))
+        return result
 
 
 class BoundedNetwork(nn.Module):
@@ -96,8 +97,8 @@ class BoundedNetwork(nn.Module):
         self.to_curve = nn.Conv3d(wide, len(KNOTS) - 1, 3, padding=1)
         self.to_trust = nn.Linear(128, 1)
         for last in (self.to_gain, self.to_curve, self.to_trust):
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+            for parameter in last.parameters():
+                nn.init.zeros_(parameter)
         nn.init.constant_(self.to_trust.bias, 2.0)  # it begins as the base curve with next to nothing else
 
     def forward(self, image: Tensor, context: Tensor) -> Correction:

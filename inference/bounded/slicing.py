@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -47,8 +49,8 @@ def at_intensity(log_curves: Tensor, intensities: Tensor) -> Tensor:
     -------
     Shape of `intensities`.
     """
-    knots = torch.tensor(KNOTS, dtype=intensities.dtype, device=intensities.device)
-    upper = torch.bucketize(intensities.detach(), knots).clamp(1, len(KNOTS) - 1)
-    low, high = knots[upper - 1], knots[upper]
-    share = ((intensities - low) / (high - low)).clamp(0, 1)
-    return torch.lerp(log_curves.gather(1, upper - 1), log_curves.gather(1, upper), share)
+    total = log_curves[:, :1]
+    for upper, (low, high) in enumerate(pairwise(KNOTS), start=1):
+        taken = ((intensities - low) / (high - low)).clamp(0, 1)
+        total = total + (log_curves[:, upper : upper + 1] - log_curves[:, upper - 1 : upper]) * taken
+    return total

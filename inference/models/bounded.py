@@ -17,11 +17,12 @@ from inference.bounded.frame import FramedHead, coarse, framed
 from inference.bounded.native import apply_natively
 from inference.bounded.network import BoundedNetwork, Correction, without_cells
 from inference.bundle import Bundle
+from inference.bundled import bundled_looks, meant
 from inference.classical.base import base_curve, blend, scale_curve
 from inference.classical.head import find_head
 from inference.classical.nyul import Curve
-from inference.errors import BundleRefused, ModelRefused
-from inference.look import TOP, Look, Profile, looks_in
+from inference.errors import BundleRefused
+from inference.look import TOP, Look, Profile
 from inference.manifest import Manifest
 from inference.model import Result
 from inference.volume import Float32Array, Volume
@@ -56,7 +57,7 @@ class BoundedModel:
 
     def __call__(self, volume: Volume, *, target: str | Look | None = None) -> Result:
         """Harmonize a volume on its own grid; see `inference.model.Model`."""
-        look = self._look(target)
+        look = meant(self._manifest, self._looks, target)
         seen = framed(volume, find_head(volume))
         source = seen.profile()
         with torch.inference_mode():
@@ -72,18 +73,11 @@ class BoundedModel:
         numbers = {**bounds.numbers, "trust": trust, "within_limits": float(bounds.hold)}
         return Result(Volume(voxels, volume.affine.copy(), output.unit), numbers)
 
-    def _look(self, target: str | Look | None) -> Look:
-        if isinstance(target, Look):
-            return target
-        name = self._manifest.choose_target(target)
-        if name is None:
-            raise ModelRefused(f"model {self._manifest.name} needs a target or references")
-        return self._looks[name]
-
     def _correction(self, seen: FramedHead, source: Profile, look: Look) -> Correction:
         image = network_image(seen, (scale_curve(source), base_curve(source, look)))
         told = description(source, look)
-        return self._network(*(torch.from_numpy(a)[None].to(self.device) for a in (image, told)))
+        correction: Correction = self._network(*(torch.from_numpy(a)[None].to(self.device) for a in (image, told)))
+        return correction
 
 
 def network_image(seen: FramedHead, curves: tuple[Curve, Curve]) -> Float32Array:
@@ -110,9 +104,6 @@ def load(bundle: Bundle, *, device: str) -> BoundedModel:
         When the weights are not those of this network, or a target has no look.
     """
     tensors = bundle.weights()
-    looks = looks_in(tensors)
-    if missing := set(bundle.manifest.targets) - set(looks):
-        raise BundleRefused(f"{bundle.folder}: the weights hold no look for target '{sorted(missing)[0]}'")
     network = BoundedNetwork(WIDTHS, LENGTH)
     held = {
         name.removeprefix("network."): torch.from_numpy(tensor.astype(np.float32))
@@ -124,4 +115,4 @@ def load(bundle: Bundle, *, device: str) -> BoundedModel:
     except RuntimeError as error:
         raise BundleRefused(f"{bundle.folder}: the weights are not those of this network") from error
     network.eval().to(device)
-    return BoundedModel(bundle.manifest, network, looks, device=device)
+    return BoundedModel(bundle.manifest, network, bundled_looks(bundle), device=device)

@@ -19,7 +19,7 @@ from inference.volume import BoolArray, Float32Array
 from training.examples.curves import apply_curve, random_curve
 from training.examples.fields import random_field
 from training.examples.heads import RealHead, SimulatedHead, read_simulated
-from training.examples.protocols import Protocol, person_of, random_protocol
+from training.examples.protocols import Protocol, person_of, random_contrast, random_protocol
 from training.simulate.shapes import smooth_field
 from training.simulate.sites import ReceiveField
 from training.simulate.tissues import Tissue
@@ -125,7 +125,9 @@ class Pairs:
             head = self._simulated[rng.integers(len(self._simulated))]
             flat, textured = _levels(task.target, int(rng.integers(2**31)), task.texture)
             sample = flat @ head.sample + (textured @ head.sample) * rng.standard_normal(head.sample.shape[1])
-            sample = np.maximum(sample * np.exp(_sampled_log_gain(rng, task.target.receive_field, head.sample_at)), 0.01)
+            sample = np.maximum(
+                sample * np.exp(_sampled_log_gain(rng, task.target.receive_field, head.sample_at)), 0.01
+            )
             half = sample.size // 2
             scaled = Profile(np.percentile(sample[:half], LEVELS), np.percentile(sample[half:], LEVELS)).scaled()
             deep.append(scaled.deep)
@@ -160,8 +162,9 @@ class _Task:
 
     def __init__(self, rng: np.random.Generator, shares: Sequence[float]) -> None:
         self.kind = KINDS[rng.choice(len(KINDS), p=shares)]
-        self.target = random_protocol(rng)
-        self.source = random_protocol(rng) if self.kind == "scanner" else self.target
+        contrast = random_contrast(rng)
+        self.target = random_protocol(rng, contrast)
+        self.source = random_protocol(rng, contrast) if self.kind == "scanner" else self.target
         self.seed = int(rng.integers(2**31))
         self.texture = float(rng.uniform(0.5, 2.5))
 
@@ -270,8 +273,8 @@ def _ready(case: Case, rng: np.random.Generator) -> Arrays:
         [curve(means) / np.float32(TOP) for curve in curves]
         + [coarse(mask.astype(np.float32)) for mask in (case.inside, case.deep)]
     )
-    start = rng.integers(2, size=3)
-    every = tuple(slice(s, None, 2) for s in start)
+    # One voxel of each block, near its middle: the correction is smooth, so that an eighth of a head tells enough.
+    every = (slice(1, None, 4), *(slice(int(start), None, 4) for start in rng.integers(1, 3, size=2)))
     picked = np.ascontiguousarray(case.source[every])
     points = np.stack([curve(picked) / np.float32(TOP) for curve in curves])
     gain = np.zeros((1, *(n // 8 for n in SHAPE)), np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,9 @@ from training.simulate.tissues import FieldStrength, Relaxation, Tissue, relaxat
 
 _OF_A_SITE = 0.45
 """How often a protocol is that of one of the four sites, its coils and timing a little off."""
+
+_T2_PER_T2_STAR = 1.4
+"""Invented, about that of grey and white matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Protocol:
     """
 
     contrast: str
-    sequence: Sequence
+    sequence: Sequence | _SpinEcho
     field_strength: FieldStrength
     receive_field: ReceiveField
     noise: float
@@ -59,14 +63,19 @@ def person_of(
     }
 
 
-def random_protocol(rng: np.random.Generator) -> Protocol:
-    """Return one of the four sites' protocols, hardly changed, or one that no site has."""
-    if rng.random() < _OF_A_SITE:
-        return of_site(list(SITES.values())[rng.integers(len(SITES))], rng)
+def random_contrast(rng: np.random.Generator) -> str:
+    """Return a contrast; most are T1."""
+    return str(rng.choice(list(_SEQUENCES), p=(0.82, 0.06, 0.06, 0.06)))
+
+
+def random_protocol(rng: np.random.Generator, contrast: str) -> Protocol:
+    """Return a protocol that no site has or, for T1, one of the four sites', hardly changed."""
+    if contrast == "T1" and rng.random() < _OF_A_SITE:
+        return of_site(list(SITES.values())[int(rng.integers(len(SITES)))], rng)
     strength: FieldStrength = "3 T" if rng.random() < 0.5 else "1.5 T"
-    sequence = _SEQUENCES[rng.integers(len(_SEQUENCES))](rng)
+    sequence = _SEQUENCES[contrast](rng)
     field = ReceiveField(rng.uniform(-0.1, 0.45), rng.uniform(0.03, 0.13), rng.uniform(120, 240))
-    return Protocol("T1", sequence, strength, field, rng.uniform(0.004, 0.03))
+    return Protocol(contrast, sequence, strength, field, rng.uniform(0.004, 0.03))
 
 
 def of_site(site: Site, rng: np.random.Generator) -> Protocol:
@@ -79,7 +88,25 @@ def of_site(site: Site, rng: np.random.Generator) -> Protocol:
     return Protocol("T1", site.sequence, site.field_strength, off, site.noise * min(fine, 1.0))
 
 
-def _mprage(rng: np.random.Generator) -> Sequence:
+@dataclass(frozen=True, slots=True)
+class _SpinEcho:
+    """A spin echo, fast or not, with an inversion before it or not, as textbooks have it: T2 and T1 alone count."""
+
+    repetition_ms: float
+    echo_ms: float
+    inversion_ms: float | None = None
+
+    def signal(self, tissue: Relaxation) -> float:
+        """Return the magnitude; T2 is taken as a multiple of T2*, which is invented."""
+        recovered = 1 - math.exp(-self.repetition_ms / tissue.t1_ms)
+        if self.inversion_ms is not None:
+            recovered = abs(1 - 2 * math.exp(-self.inversion_ms / tissue.t1_ms) + 1 - recovered)
+        return tissue.proton_density * recovered * math.exp(-self.echo_ms / (_T2_PER_T2_STAR * tissue.t2_star_ms))
+
+
+def _t1(rng: np.random.Generator) -> Sequence:
+    if rng.random() < 0.25:
+        return SpoiledGradientEcho(rng.uniform(8, 35), rng.uniform(1.5, 6), rng.uniform(15, 35))
     while True:
         cycle, inversion = rng.uniform(1600, 2800), rng.uniform(700, 1150)
         echoes, spacing = int(rng.integers(90, 200)), rng.uniform(5.5, 11)
@@ -87,8 +114,18 @@ def _mprage(rng: np.random.Generator) -> Sequence:
             return Mprage(cycle, inversion, echoes, spacing, rng.uniform(1.8, 5), rng.uniform(6, 13))
 
 
-def _spoiled(rng: np.random.Generator) -> Sequence:
-    return SpoiledGradientEcho(rng.uniform(8, 35), rng.uniform(1.5, 6), rng.uniform(15, 35))
+def _t2(rng: np.random.Generator) -> _SpinEcho:
+    return _SpinEcho(rng.uniform(3000, 7000), rng.uniform(75, 120))
 
 
-_SEQUENCES: tuple[Callable[[np.random.Generator], Sequence], ...] = (_mprage, _mprage, _mprage, _spoiled)
+def _pd(rng: np.random.Generator) -> _SpinEcho:
+    return _SpinEcho(rng.uniform(2000, 5000), rng.uniform(8, 35))
+
+
+def _flair(rng: np.random.Generator) -> _SpinEcho:
+    return _SpinEcho(rng.uniform(7000, 11000), rng.uniform(90, 140), rng.uniform(2200, 2800))
+
+
+_SEQUENCES: Mapping[str, Callable[[np.random.Generator], Sequence | _SpinEcho]] = {
+    "T1": _t1, "T2": _t2, "PD": _pd, "FLAIR": _flair,
+}  # fmt: skip

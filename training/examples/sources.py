@@ -1,12 +1,24 @@
-"""Which heads are trained on: procedural ones, label maps with deformations of them, and real volumes, by the split."""
+"""Which heads are trained on: drawn ones, label maps and deformations of them, and real volumes, by the split."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from training.examples.heads import RealHead
+from rich.console import Console
+from rich.progress import track
+
+from training.evaluate.people import LABELMAPS
+from training.evaluate.real import read_real
+from training.evaluate.splits import read_splits
+from training.examples.heads import RealHead, prepare_real, prepare_simulated
+from training.simulate.head import Head, procedural_head
+from training.simulate.labelmap import labelmap_head
+
+_WATCHED = 900
+"""Seed of the drawn head that progress is watched on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,5 +39,52 @@ class Sources:
 
 
 def gathered(data: Path | None, cache: Path, *, procedural: int, deformations: int) -> Sources:
-    f = sorted(cache.glob("*.npz"))
-    return Sources(f[2:], f[:2], ())
+    """Prepare all heads of the training side that are at hand, once, and return them.
+
+    Parameters
+    ----------
+    data
+        Folder of real data; None leaves label maps and real volumes out.
+    cache
+        Folder for what is prepared.
+    procedural
+        How many drawn heads.
+    deformations
+        How many deformations of each label map, beside itself.
+    """
+    drawn: dict[str, Callable[[], Head]] = {
+        f"procedural-{seed:03d}": partial(procedural_head, seed) for seed in (*range(procedural), _WATCHED)
+    }
+    splits, maps = read_splits(), {}
+    for number in splits.labelmaps.train if data is not None else ():
+        path = data / LABELMAPS / f"synthseg_labels_{number}.nii.gz"
+        maps[f"labels-{number}"] = partial(labelmap_head, path)
+        for seed in range(deformations):
+            maps[f"labels-{number}-{seed}"] = partial(_deformed, path, seed)
+    prepare_simulated(_missing({**maps, **drawn}, cache), cache)
+    watched = [name for name in maps if name.startswith(f"labels-{splits.labelmaps.train[-1]}")]
+    validation = [f"procedural-{_WATCHED:03d}", *watched[:1]]
+    trained = [name for name in (*maps, *drawn) if name not in (*validation, *watched)]
+    files = [[cache / f"{name}.npz" for name in names] for names in (trained, validation)]
+    return Sources(files[0], files[1], _real(data, cache) if data else ())
+
+
+def _deformed(path: Path, seed: int) -> Head:
+    from training.simulate.deform import deformed
+
+    return deformed(labelmap_head(path), seed=seed)
+
+
+def _missing(heads: dict[str, Callable[[], Head]], cache: Path) -> Iterator[tuple[str, Head]]:
+    missing = [name for name in heads if not (cache / f"{name}.npz").is_file()]
+    for name in track(missing, description="preparing heads", console=Console(stderr=True), disable=not missing):
+        yield name, heads[name]()
+
+
+def _real(data: Path, cache: Path) -> list[RealHead]:
+    heads = []
+    for volume in read_splits().real_of("train").values():
+        found = read_real(data, volume.path, unpacked=cache / "unpacked")
+        if found is not None:
+            heads.append(prepare_real(found, contrast=volume.contrast, subject=volume.subject))
+    return heads

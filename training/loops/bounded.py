@@ -29,6 +29,9 @@ from training.examples.sources import Sources, gathered
 from training.objectives.bounded import Judged, Weights, judged
 
 _COLUMNS = ("step", "split", "loss", "psnr_db", "over_scale_db", "over_base_db", "seconds")
+_USED_AGAIN_AFTER = (16, 40)
+"""Batches; even, so that of two processes each finds its own again."""
+
 Batch = Mapping[str, Tensor]
 
 
@@ -59,17 +62,36 @@ class Config:
         return cls(**{**held, "widths": tuple(held["widths"])})
 
 
-class _Groups(Dataset[dict[str, Tensor]]):
-    """The groups of a run by number, as tensors."""
+class _Batches(Dataset[dict[str, Tensor]]):
+    """The batches of a run by number: one new group of examples each, and groups of earlier batches, mirrored.
 
-    def __init__(self, pairs: Pairs, numbers: range) -> None:
-        self._pairs, self._numbers = pairs, numbers
+    Making a group takes longer than learning from it, so that each is used again. What a batch holds depends on its
+    number alone: a run that goes on where it was makes the groups again that it has not kept.
+    """
+
+    def __init__(self, pairs: Pairs, steps: range, groups: int) -> None:
+        self._pairs, self._steps, self._groups = pairs, steps, groups
+        self._kept: dict[int, dict[str, Tensor]] = {}
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._steps)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return {name: torch.from_numpy(array) for name, array in self._pairs[self._numbers[index]].items()}
+        step = self._steps[index]
+        earlier = [max(step - back, step % 2) for back in _USED_AGAIN_AFTER[: self._groups - 1]]
+        groups = [self._group(step), *(_mirrored(self._group(number)) for number in earlier)]
+        oldest = step - max(_USED_AGAIN_AFTER)
+        self._kept = {number: group for number, group in self._kept.items() if number >= oldest}
+        return {name: torch.cat([group[name] for group in groups]) for name in groups[0]}
+
+    def _group(self, number: int) -> dict[str, Tensor]:
+        if number not in self._kept:
+            self._kept[number] = {name: torch.from_numpy(array) for name, array in self._pairs[number].items()}
+        return self._kept[number]
+
+
+def _mirrored(group: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.flip(-1) if tensor.ndim == 5 else tensor for name, tensor in group.items()}
 
 
 class Run:
@@ -173,16 +195,11 @@ def _write(tensors: Mapping[str, Tensor], path: Path) -> None:
     partial.rename(path)
 
 
-def _batches(pairs: Pairs, config: Config, numbers: range, *, workers: int) -> Iterator[Batch]:
+def _batches(pairs: Pairs, steps: range, *, groups: int, workers: int) -> Iterator[Batch]:
     loader = DataLoader(
-        _Groups(pairs, numbers), batch_size=config.groups, num_workers=workers, collate_fn=_joined,
-        prefetch_factor=3 if workers else None,
-    )  # fmt: skip
+        _Batches(pairs, steps, groups), batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None
+    )
     return iter(loader)
-
-
-def _joined(groups: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    return {name: torch.cat([group[name] for group in groups]) for name in groups[0]}
 
 
 def train(config: Config, folder: Path, sources: Sources, *, resume: bool, fraction: float, workers: int = 2) -> None:
@@ -210,19 +227,18 @@ def train(config: Config, folder: Path, sources: Sources, *, resume: bool, fract
     drawn = {"group": config.group, "real_share": config.real_share}
     pairs = Pairs(sources.simulated, sources.real, **drawn, seed=config.seed)  # type: ignore[arg-type]  # a literal of mixed numbers
     held_out = Pairs(sources.simulated_validation, (), **drawn, seed=0)  # type: ignore[arg-type]  # as above
-    numbers = range(run.step * config.groups, last * config.groups)
     recent: list[Judged] = []
     columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn(), TextColumn("{task.fields[psnr]}"))
     with Progress(*columns, refresh_per_second=0.5) as progress:
         task = progress.add_task("steps", total=last, completed=run.step, psnr="")
-        for batch in _batches(pairs, config, numbers, workers=workers):
+        for batch in _batches(pairs, range(run.step, last), groups=config.groups, workers=workers):
             recent.append(run.train(batch))
             progress.update(task, completed=run.step, psnr=f"{recent[-1].psnr_db.mean().item():.2f} dB")
             if run.step % config.log_every == 0 or run.step == last:
                 run.log("training", recent)
                 recent = []
             if run.step % config.validate_every == 0 or run.step == last:
-                run.validate(_batches(held_out, config, range(config.validation_groups), workers=0))
+                run.validate(_batches(held_out, range(config.validation_groups), groups=1, workers=0))
             if run.step % config.save_every == 0 or run.step == last:
                 run.save()
 
