@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from rich.progress import Progress
@@ -20,9 +21,9 @@ from training.evaluate.metrics import background_rise, distance
 from training.evaluate.people import People
 from training.evaluate.pictures import keep_slices
 from training.evaluate.results import REFUSED, Results, Row
-from training.evaluate.trial import Case, Trial
+from training.evaluate.trial import Case, Label, Trial
 
-_MEASURED_SINCE = Path(__file__).with_name("metrics.py")
+_MEASURED_BY = Path(__file__).with_name("metrics.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,52 @@ class Job:
     done: frozenset[tuple[str, str, str]]
     slices: Path | None = None
 
+    def __call__(self) -> list[Row]:
+        """Make the trial, run the contestants, and measure."""
+        trial = self.case.trial(self.people)
+        label = self.case.label
+        digest = digest_of(trial.digest, _MEASURED_BY.read_text(encoding="utf-8"))
+        rows: list[Row] = []
+        shown: dict[str, Volume] = {}
+        for contestant in self.contestants:
+            if (contestant.digest, label.case, digest) in self.done:
+                continue
+            values, note = {REFUSED: 1.0}, ""
+            try:
+                began = time.perf_counter()
+                result = contestant.harmonized(trial, contrast=label.contrast)
+                values = {"seconds": time.perf_counter() - began, **_measures(result, trial)}
+                shown[contestant.name] = result
+            except ModelRefused as refusal:
+                note = str(refusal)
+            rows += rows_of(label, contestant, digest, values, note=note)
+        if self.slices is not None:
+            keep_slices(self.slices, label, trial, shown)
+        return rows
 
-def run(jobs: Sequence[Job], results: Results, progress: Progress, *, workers: int) -> None:
-    """Run all jobs; rows are written as each case ends.
+
+def rows_of(
+    label: Label, contestant: Contestant, digest: str, values: Mapping[str, float], *, note: str = ""
+) -> list[Row]:
+    """Return one row a measure."""
+    return [
+        Row(label.experiment, label.case, label.group, label.family, label.subject, label.contrast,
+            contestant.name, contestant.digest, digest, metric, value, note)
+        for metric, value in values.items()
+    ]  # fmt: skip
+
+
+Work: TypeAlias = Callable[[], list[Row]]
+"""What can be sent to another process, and comes back as rows."""
+
+
+def run(title: str, jobs: Sequence[Work], results: Results, progress: Progress, *, workers: int) -> None:
+    """Run all jobs; rows are written as each ends.
 
     Parameters
     ----------
+    title
+        Stands before the bar.
     jobs
         In any order.
     results
@@ -60,48 +101,20 @@ def run(jobs: Sequence[Job], results: Results, progress: Progress, *, workers: i
     workers
         Processes; 1 runs in this one. Each computes on one thread.
     """
-    bar = progress.add_task(jobs[0].case.label.experiment if jobs else "", total=len(jobs))
+    bar = progress.add_task(title, total=len(jobs))
     for rows in _finished(jobs, workers):
         results.add(rows)
         progress.advance(bar)
 
 
-def _finished(jobs: Sequence[Job], workers: int) -> Iterator[list[Row]]:
+def _finished(jobs: Sequence[Work], workers: int) -> Iterator[list[Row]]:
     if workers == 1:
-        yield from map(measured, jobs)
+        yield from (job() for job in jobs)
         return
     # spawned, not forked: a copy of a process that holds threads may never wake up
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        for future in as_completed([pool.submit(measured, job) for job in jobs]):
+        for future in as_completed([pool.submit(job) for job in jobs]):
             yield future.result()
-
-
-def measured(job: Job) -> list[Row]:
-    """Make the trial of a job, run its contestants, and measure."""
-    trial = job.case.trial(job.people)
-    label = job.case.label
-    digest = digest_of(trial.digest, _MEASURED_SINCE.read_text(encoding="utf-8"))
-    rows: list[Row] = []
-    shown: dict[str, Volume] = {}
-    for contestant in job.contestants:
-        if (contestant.digest, label.case, digest) in job.done:
-            continue
-        values, note = {REFUSED: 1.0}, ""
-        try:
-            began = time.perf_counter()
-            result = contestant.harmonized(trial, contrast=label.contrast)
-            values = {"seconds": time.perf_counter() - began, **_measures(result, trial)}
-            shown[contestant.name] = result
-        except ModelRefused as refusal:
-            note = str(refusal)
-        rows += [
-            Row(label.experiment, label.case, label.group, label.family, label.subject, label.contrast,
-                contestant.name, contestant.digest, digest, metric, value, note)
-            for metric, value in values.items()
-        ]  # fmt: skip
-    if job.slices is not None:
-        keep_slices(job.slices, label, trial, shown)
-    return rows
 
 
 def _measures(result: Volume, trial: Trial) -> dict[str, float]:

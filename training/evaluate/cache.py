@@ -6,11 +6,15 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inference.volume import Volume
 from training import simulate
+
+Arrays: TypeAlias = dict[str, NDArray[Any]]
 
 
 def digest_of(*parts: object) -> str:
@@ -34,24 +38,35 @@ def simulator_digest() -> str:
 
 
 def kept(folder: Path, key: str, make: Callable[[], Volume]) -> Volume:
-    """Return a volume from a folder; make it first when it is not there.
+    """Return a volume from a folder; see `kept_arrays`."""
+
+    def arrays() -> Arrays:
+        volume = make()
+        return {"voxels": volume.voxels, "affine": volume.affine}
+
+    held = kept_arrays(folder, key, arrays)
+    return Volume(held["voxels"], held["affine"])
+
+
+def kept_arrays(folder: Path, key: str, make: Callable[[], Arrays]) -> Arrays:
+    """Return arrays from a folder; make them first when they are not there.
 
     Parameters
     ----------
     folder
         For the files; several processes may share it.
     key
-        Digest of all that the volume comes from.
+        Digest of all that they come from.
     make
         Called when there is no such file.
     """
     path = folder / f"{key}.npz"
     if path.is_file():
         with np.load(path, allow_pickle=False) as held:
-            return Volume(held["voxels"], held["affine"])
-    volume = make()
+            return dict(held)
+    arrays = make()
     folder.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.npz")  # a file under its own name is whole
-    np.savez(partial, voxels=volume.voxels, affine=volume.affine)
+    np.savez(partial, allow_pickle=False, **arrays)
     partial.rename(path)
-    return volume
+    return arrays

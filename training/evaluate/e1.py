@@ -83,8 +83,8 @@ class RealCase:
 
 def cases(people: People, chosen: EvaluationSet) -> Iterator[SimulatedCase | RealCase]:
     """Yield all cases of a set."""
-    references = people.first("train", chosen.references)
-    for number, head in enumerate(people.first("test", chosen.e1_heads)):
+    references = people.some("train", maps=chosen.references)
+    for number, head in enumerate(people.some("test", maps=chosen.e1_heads)):
         sites = chosen.e1_sites if chosen.every_site else (chosen.e1_sites[number % len(chosen.e1_sites)],)
         for site in sites:
             for corruption in chosen.corruptions:

@@ -57,9 +57,9 @@ class TravellingCase:
 
 def cases(people: People, chosen: EvaluationSet) -> Iterator[TravellingCase]:
     """Yield all cases of a set."""
-    references = people.first("train", chosen.references)
+    references = people.some("train", maps=chosen.references)
     for target in chosen.e3_targets:
-        for head in people.labelmaps("test") + people.drawn("test", chosen.e3_drawn):
+        for head in people.some("test", maps=chosen.e3_heads[0], drawn=chosen.e3_heads[1]):
             for source in SITES:
                 if source != target:
                     yield TravellingCase(head, source, target, references)

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from inference.classical.head import find_head
 from inference.volume import BoolArray, Volume
-from training.evaluate.cache import digest_of, kept, simulator_digest
+from training.evaluate.cache import Arrays, digest_of, kept, kept_arrays, simulator_digest
 from training.evaluate.real import coarse, read_real
 from training.evaluate.splits import RealVolume, Side, Splits
 from training.simulate.grid import Grid
@@ -19,6 +18,8 @@ from training.simulate.head import Head, procedural_head
 from training.simulate.labelmap import labelmap_head
 from training.simulate.scan import scan
 from training.simulate.sites import SITES, Site
+from training.simulate.space import LabelArray
+from training.simulate.truth import labels_on, truth_mask
 
 LABELMAPS = "nifti/labelmaps"
 
@@ -65,10 +66,10 @@ class People:
         first: int = getattr(self.splits.procedural, side)[0]
         return tuple(f"procedural-{seed}" for seed in range(first, first + count))
 
-    def first(self, side: Side, count: int) -> tuple[str, ...]:
-        """Return the names of some heads of one side: label maps first, then drawn ones."""
-        maps = self.labelmaps(side)
-        return (maps + self.drawn(side, max(0, count - len(maps))))[:count]
+    def some(self, side: Side, *, maps: int, drawn: int = 0) -> tuple[str, ...]:
+        """Return the names of some heads of one side; drawn ones stand in for label maps that are not there."""
+        found = self.labelmaps(side)[:maps]
+        return found + self.drawn(side, maps - len(found) + drawn)
 
     def head(self, name: str) -> Head:
         """Return a head by its name."""
@@ -95,8 +96,20 @@ class People:
 
     def mask(self, name: str, grid: Grid) -> BoolArray:
         """Return the head, air cavities included, on a grid; shape (slices, rows, columns)."""
-        clean = replace(SITES["siemens-3t"], noise=0.0)
-        return find_head(self.scanned(name, clean, grid=grid)).inside
+        inside: BoolArray = self._truth(name, grid)["inside"]
+        return inside
+
+    def labels(self, name: str, grid: Grid) -> LabelArray:
+        """Return the `Tissue` of each voxel of a grid; shape (slices, rows, columns)."""
+        labels: LabelArray = self._truth(name, grid)["labels"]
+        return labels
+
+    def _truth(self, name: str, grid: Grid) -> Arrays:
+        def make() -> Arrays:
+            head = self.head(name)
+            return {"inside": truth_mask(head, grid), "labels": labels_on(head, grid)}
+
+        return kept_arrays(self.cache / "truth", digest_of(simulator_digest(), name, self.head_mm, grid), make)
 
     def real(self, volume: RealVolume) -> Volume | None:
         """Read a real volume and average it to about `spacing_mm`; None when it is not there."""

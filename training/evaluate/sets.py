@@ -26,8 +26,10 @@ class EvaluationSet:
     corruptions, e1_heads, e1_sites, every_site, real
         E1: names of corruptions; how many simulated heads; in which sites, every head in each of them or in turn; names
         of real volumes.
-    e3_drawn, e3_targets
-        E3: how many drawn heads beside all label maps; the target sites.
+    e2_train, e2_test, e2_epochs
+        E2: label maps and drawn heads that classifiers learn from, and are tested on; passes of the network.
+    e3_heads, e3_targets
+        E3: label maps and drawn heads; the target sites.
     drawn_only
         Heads are drawn even where label maps are at hand.
     """
@@ -40,7 +42,10 @@ class EvaluationSet:
     e1_sites: tuple[str, ...]
     every_site: bool
     real: tuple[str, ...]
-    e3_drawn: int
+    e2_train: tuple[int, int]
+    e2_test: tuple[int, int]
+    e2_epochs: int
+    e3_heads: tuple[int, int]
     e3_targets: tuple[str, ...]
     drawn_only: bool = False
 
@@ -48,16 +53,19 @@ class EvaluationSet:
 SETS: dict[str, EvaluationSet] = {
     "quick": EvaluationSet(
         spacing_mm=4, head_mm=4, references=2, corruptions=_ONE_OF_EACH, e1_heads=2,
-        e1_sites=("siemens-3t",), every_site=True, real=(), e3_drawn=1, e3_targets=("siemens-3t",), drawn_only=True,
+        e1_sites=("siemens-3t",), every_site=True, real=(),
+        e2_train=(2, 0), e2_test=(1, 0), e2_epochs=2, e3_heads=(1, 0), e3_targets=("siemens-3t",), drawn_only=True,
     ),
     "default": EvaluationSet(
         spacing_mm=2, head_mm=1, references=6, corruptions=_TYPICAL, e1_heads=4,
-        e1_sites=("siemens-3t", "philips-3t"), every_site=False, real=_REAL, e3_drawn=2,
+        e1_sites=("siemens-3t", "philips-3t"), every_site=False, real=_REAL,
+        e2_train=(6, 2), e2_test=(4, 2), e2_epochs=12, e3_heads=(4, 2),
         e3_targets=("siemens-3t", "ge-15t"),
     ),
     "full": EvaluationSet(
         spacing_mm=2, head_mm=1, references=6, corruptions=tuple(CORRUPTIONS), e1_heads=6,
-        e1_sites=("siemens-3t", "philips-3t"), every_site=True, real=_REAL + _REAL_TOO, e3_drawn=4,
+        e1_sites=("siemens-3t", "philips-3t"), every_site=True, real=_REAL + _REAL_TOO,
+        e2_train=(10, 6), e2_test=(4, 4), e2_epochs=20, e3_heads=(4, 4),
         e3_targets=("siemens-3t", "ge-15t"),
     ),
 }  # fmt: skip

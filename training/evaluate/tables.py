@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from scipy.stats import wilcoxon
@@ -15,7 +16,10 @@ from training.evaluate.results import REFUSED, Row, by_metric
 FEWEST_PAIRS = 6
 """With fewer pairs a two-sided signed-rank test cannot fall below 0.05, whatever they are."""
 
-_MEASURES = {
+Measures: TypeAlias = Mapping[str, tuple[str, int]]
+Table: TypeAlias = Sequence[Sequence[str]]
+
+_DISTANCES: Measures = {
     "psnr": ("PSNR, dB", 2),
     "psnr_fitted": ("PSNR after a linear fit, dB", 2),
     "ssim": ("SSIM", 4),
@@ -26,7 +30,23 @@ _MEASURES = {
     "ssim_noiseless": ("SSIM to the noiseless truth", 4),
     "seconds": ("s a volume", 2),
 }
-Table = Sequence[Sequence[str]]
+_STRUCTURE: Measures = {
+    "gradient_cosine": ("gradient cosine", 4),
+    "idempotence_percent": ("H(H(x)) from H(x), % of range", 2),
+    "identity_on_target_percent": ("H(x) from x in the target site, % of range", 2),
+    "flicker_percent": ("flicker of slice means, %", 2),
+    "csf_error_percent": ("CSF volume off by, %", 1),
+    "gm_error_percent": ("grey matter, %", 1),
+    "wm_error_percent": ("white matter, %", 1),
+    "cortex_error_percent": ("thickness proxy, %", 1),
+    "lesion_contrast_ratio": ("lesion contrast, after / before", 3),
+    "seconds": ("s a volume", 2),
+}
+_ACCURACIES: Measures = {
+    f"{how}_{name}_percent": (f"{name}, {how}, %", 1)
+    for name in ("network", "statistics")
+    for how in ("frozen", "retrained")
+}
 
 
 def markdown(head: Sequence[str], body: Table) -> str:
@@ -49,12 +69,43 @@ def report(rows: Iterable[Row]) -> str:
     return "\n".join(f"## {group}\n\n{_section(groups[group])}" for group in sorted(groups))
 
 
+def protocol_report(rows: Iterable[Row]) -> str:
+    """Return the tables of E2: how well sites are told apart, and what was kept.
+
+    Parameters
+    ----------
+    rows
+        Of E2.
+    """
+    rows = list(rows)
+    pairs = [row for row in rows if row.group == "protocol"]
+    tested = [row for row in rows if row.group == "structure, test"]
+    parts = [
+        "## Can the site still be told?\n",
+        "Part of the slices of held-out people that go to the right one of two sites, mean ± SD over pairs of sites "
+        "(n pairs); chance is 50 %. `identity` is before. Frozen: learned from images before harmonization. Retrained: "
+        "learned from each model's own results, so that nothing is hidden from it.\n",
+        markdown(*_means(pairs, _ACCURACIES)),
+    ]
+    for metric, (title, _) in _ACCURACIES.items():
+        parts += [f"By pair: {title}:\n", markdown(*_families(by_metric(pairs, metric)))]
+    parts += [
+        "## Is the anatomy kept?\n",
+        f"{len({row.case for row in tested})} scans of {len({row.subject for row in tested})} held-out people.\n",
+        markdown(*_means(tested, _STRUCTURE)),
+    ]
+    refused = by_metric(rows, REFUSED)
+    if refused:
+        parts += ["Not taken:\n", markdown(*_refusals(refused))]
+    return "\n".join(parts)
+
+
 def _section(rows: list[Row]) -> str:
     psnr = by_metric(rows, "psnr")
     best = best_classical(psnr)
     parts = [
         f"{len({row.case for row in rows})} cases of {len({row.subject for row in rows})} people. Mean ± SD (n).\n",
-        markdown(*_means(rows)),
+        markdown(*_means(rows, _DISTANCES)),
         "PSNR (dB) by family:\n",
         markdown(*_families(psnr)),
     ]
@@ -77,15 +128,15 @@ def _named(rival: str | None, best: str | None) -> str:
     return f"{rival}, the best classical method here" if rival == best else str(rival)
 
 
-def _means(rows: list[Row]) -> tuple[Sequence[str], Table]:
-    metrics = {metric: by_metric(rows, metric) for metric in _MEASURES}
+def _means(rows: list[Row], measures: Measures) -> tuple[Sequence[str], Table]:
+    metrics = {metric: by_metric(rows, metric) for metric in measures}
     present = [metric for metric, models in metrics.items() if models]
-    models = metrics["psnr"]
+    models = dict.fromkeys(row.model for row in rows if row.metric in measures)
     body = [
-        [model, *(_mean_sd(metrics[metric].get(model, {}).values(), _MEASURES[metric][1]) for metric in present)]
+        [model, *(_mean_sd(metrics[metric].get(model, {}).values(), measures[metric][1]) for metric in present)]
         for model in models
     ]
-    return ["model", *(_MEASURES[metric][0] for metric in present)], body
+    return ["model", *(measures[metric][0] for metric in present)], body
 
 
 def _families(psnr: Mapping[str, Mapping[str, Row]]) -> tuple[Sequence[str], Table]:
