@@ -157,8 +157,8 @@ def _other_target(aim: Aim, provenance: Provenance) -> str | None:
         return None
     then, now = (digest[:12] if digest else "the bundle's" for digest in (provenance.target_digest, aim.digest))
     return (
-        f"target {aim.name} was changed since this job was made ({then} then, {now} now): put the earlier one back "
-        "and retry it, or send the series again"
+        f"target {aim.name} was changed since this job was made ({then} then, {now} now): "
+        "put the earlier one back and retry it"
     )
 
 

@@ -18,15 +18,9 @@ from inference.bundle import Bundle
 
 
 def job_for(
-    series: Series,
-    stack: Stack,
-    bundle: Bundle,
-    aim: Aim,
-    *,
-    snapshot: Mapping[str, Any],
-    at: datetime,
-    number_offset: int,
-) -> Job:
+    series: Series, stack: Stack, bundle: Bundle, aim: Aim, *,
+    snapshot: Mapping[str, Any], at: datetime, number_offset: int,
+) -> Job:  # fmt: skip
     """Return the job of one rule on one stack.
 
     Parameters

@@ -37,6 +37,12 @@ EXAMPLE = example(
 )
 
 
+References = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="PATH", help="A head of the look to aim at, instead of a target: DICOM or NIfTI; may repeat."),
+]
+
+
 def apply(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A DICOM file or folder, or a NIfTI file.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new or empty folder, or a new NIfTI file.")],
@@ -44,15 +50,8 @@ def apply(
     target: Annotated[
         str | None, typer.Option(help="One of the model's targets; may be left out if it has one.")
     ] = None,
-    reference: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="PATH", help="A head of the look to aim at, instead of a target: DICOM or NIfTI; may repeat."
-        ),
-    ] = None,
-    contrast: Annotated[
-        ContrastName | None, typer.Option(help="Of NIfTI files; without it that of the target.")
-    ] = None,
+    reference: References = None,
+    contrast: Annotated[ContrastName | None, typer.Option(help="Of NIfTI files; without it the target's.")] = None,
     config: Config = None,
 ) -> None:
     """Run a model on a DICOM folder or a NIfTI file, through the same gates as a node would.
@@ -60,10 +59,10 @@ def apply(
     From DICOM comes DICOM: derived series that a PACS takes, one folder each below OUT. Nothing that is there already
     is written over. Exit status 1 when nothing could be derived.
     """
-    if contrast and not any(map(is_nifti, (source, *(reference or ())))):
-        raise typer.BadParameter("--contrast is for NIfTI files: DICOM images tell it themselves")
     if target is not None and reference:
         raise typer.BadParameter("--target and --reference exclude each other")
+    if contrast and not any(map(is_nifti, (source, *(reference or ())))):
+        raise typer.BadParameter("--contrast is for NIfTI files: DICOM images tell it themselves")
     settings = settings_of(config)
     _check_paths(source, out)
     import tempfile
@@ -74,20 +73,16 @@ def apply(
     registry = registry_of(settings)
     bundle = registry.get(model)
     with tempfile.TemporaryDirectory() as name:
-        scratch, targets = Path(name), settings.targets_dir
-        if reference:
-            targets = scratch / "targets"
-            aim = _aim_at(reference, bundle, targets, contrast=contrast)
-        else:
-            aim = registry.aim(model, target)
-        with closing(local_executor(settings, scratch, targets)) as executor:
+        targets = Path(name) / "targets" if reference else settings.targets_dir
+        aim = _measured(reference, bundle, targets, contrast=contrast) if reference else registry.aim(model, target)
+        with closing(local_executor(settings, Path(name), targets)) as executor:
             if is_nifti(source):
                 _apply_to_nifti(source, out, bundle, executor, aim=aim, contrast=contrast)
             else:
                 _apply_to_folder(source, out, bundle, executor, aim=aim, settings=settings)
 
 
-def _aim_at(references: list[Path], bundle: Bundle, folder: Path, *, contrast: ContrastName | None) -> Aim:
+def _measured(references: list[Path], bundle: Bundle, folder: Path, *, contrast: ContrastName | None) -> Aim:
     """Measure references, and put their look where the model finds it."""
     from dicom_node.cli.references import measure
     from inference.added import AddedLooks

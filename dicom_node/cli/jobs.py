@@ -39,6 +39,7 @@ def show_job(job_id: JobId, config: Config = None, json: Json = False) -> None:
 
     details = {
         "stack": job.stack, "revision": job.revision, "target": job.target, "model_digest": job.model_digest,
+        "target_digest": job.target_digest,
         "derived_series_number": job.derived_series_number, "files": str(open_results(settings).folder(job.id)),
     }  # fmt: skip
     columns = ("destination", "state", "attempts", "next_attempt", "reason")
@@ -49,6 +50,8 @@ def show_job(job_id: JobId, config: Config = None, json: Json = False) -> None:
         return
     fields = {**_row(job), **details}
     del fields["times"]
+    if job.target_digest is None:  # a target of the model's bundle, which the digest of the model covers
+        del fields["target_digest"]
     show_fields({**fields, **job.times, **job.measured})
     typer.echo("")
     show_table(columns, [[getattr(each, name) for name in columns] for each in deliveries], empty="No destinations.")
