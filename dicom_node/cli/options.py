@@ -55,12 +55,13 @@ def is_nifti(path: Path) -> bool:
 def waiting(what: str) -> Iterator[None]:
     """Show on a terminal's standard error what is being done, until it is done."""
     from rich.console import Console
+    from rich.text import Text
 
     console = Console(stderr=True)
     if not console.is_terminal:
         yield
         return
-    with console.status(f"{shown(what)} …"):
+    with console.status(Text(f"{shown(what)} …")):
         yield
 
 
