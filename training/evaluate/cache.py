@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,6 +16,9 @@ from inference.volume import Volume
 from training import simulate
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
+
+_NOT_FOR_SCANS = ("ct", "deform", "mixture", "report")
+"""Parts of the simulator that no scan here comes from."""
 
 
 def digest_of(*parts: object) -> str:
@@ -31,10 +35,12 @@ def digest_of_voxels(*volumes: Volume) -> str:
     return total.hexdigest()[:20]
 
 
+@lru_cache(maxsize=1)
 def simulator_digest() -> str:
     """Return a short digest of the simulator's source: another simulator, other scans."""
     folder = Path(str(simulate.__file__)).parent
-    return digest_of(*(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))))
+    sources = (path for path in sorted(folder.glob("*.py")) if path.stem not in _NOT_FOR_SCANS)
+    return digest_of(*(path.read_text(encoding="utf-8") for path in sources))
 
 
 def kept(folder: Path, key: str, make: Callable[[], Volume]) -> Volume:

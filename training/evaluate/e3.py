@@ -58,8 +58,8 @@ class TravellingCase:
 def cases(people: People, chosen: EvaluationSet) -> Iterator[TravellingCase]:
     """Yield all cases of a set."""
     references = people.some("train", maps=chosen.references)
-    for target in chosen.e3_targets:
-        for head in people.some("test", maps=chosen.e3_heads[0], drawn=chosen.e3_heads[1]):
+    for head in people.some("test", maps=chosen.e3_heads[0], drawn=chosen.e3_heads[1]):
+        for target in chosen.e3_targets:
             for source in SITES:
                 if source != target:
                     yield TravellingCase(head, source, target, references)

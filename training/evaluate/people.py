@@ -74,8 +74,9 @@ class People:
     def head(self, name: str) -> Head:
         """Return a head by its name."""
         kind, number = name.split("-")
-        path = str(self.data / LABELMAPS / f"synthseg_labels_{number}.nii.gz") if self.data else ""
-        return _head(kind, number if kind == "procedural" else path, self.head_mm)
+        if kind == "procedural" or self.data is None:
+            return _drawn(int(number), self.head_mm)
+        return _of_labels(self.data / LABELMAPS / f"synthseg_labels_{number}.nii.gz", self.head_mm)
 
     def scanned(self, name: str, site: Site, *, grid: Grid | None = None) -> Volume:
         """Scan a head; the same head in the same site is the same scan.
@@ -143,7 +144,10 @@ def coarser(grid: Grid, spacing_mm: float) -> Grid:
 
 
 @lru_cache(maxsize=2)
-def _head(kind: str, which: str, spacing_mm: float) -> Head:
-    if kind == "procedural":
-        return procedural_head(int(which), spacing_mm)
-    return labelmap_head(Path(which), spacing_mm=spacing_mm)
+def _drawn(seed: int, spacing_mm: float) -> Head:
+    return procedural_head(seed, spacing_mm)
+
+
+@lru_cache(maxsize=2)
+def _of_labels(path: Path, spacing_mm: float) -> Head:
+    return labelmap_head(path, spacing_mm=spacing_mm)
