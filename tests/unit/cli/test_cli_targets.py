@@ -13,8 +13,15 @@ import pytest
 from dicom_files import a_few, write_dicom
 from pydicom import Dataset
 
+from dicom_node import app
 from inference.added import AddedLooks
 from inference.look import Look
+
+
+@pytest.fixture(autouse=True)
+def nothing_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have only the models of the site, whichever of those that are shipped take looks."""
+    monkeypatch.setattr(app, "SHIPPED", tmp_path / "shipped")
 
 
 @pytest.fixture
