@@ -61,11 +61,13 @@ def deformed(head: Head, *, seed: int, bend_mm: float = 3.0, scale: float = 0.04
 
 def _pulled(labels: LabelArray, to_source: Float64Array, bends: list[Float32Array]) -> LabelArray:
     """Return the labels that lie where a matrix and displacements, in voxels of the source, point to."""
-    result = np.empty(bends[0].shape, np.uint8)
+    result: LabelArray = np.empty(bends[0].shape, np.uint8)
     matrix, offset = to_source[:3, :3].astype(np.float32), to_source[:3, 3].astype(np.float32)
     for start in range(0, len(result), _SLAB):
         slab = slice(start, min(start + _SLAB, len(result)))
-        z, y, x = (axis.astype(np.float32) for axis in np.ogrid[slab, : result.shape[1], : result.shape[2]])
+        z = np.arange(slab.start, slab.stop, dtype=np.float32)[:, None, None]
+        y = np.arange(result.shape[1], dtype=np.float32)[:, None]
+        x = np.arange(result.shape[2], dtype=np.float32)
         nodes = [
             m[0] * z + m[1] * y + m[2] * x + o + bend[slab] for m, o, bend in zip(matrix, offset, bends, strict=True)
         ]

@@ -38,6 +38,8 @@ class Grid:
         Turn about the left-right axis: positive tips the front of the grid up.
     centre_mm
         LPS, in the head's own frame; None puts the vertex just inside the upper end.
+    thickness_mm
+        Of the slices of a 2D protocol: less than their spacing leaves gaps. None: a 3D protocol, whose slices meet.
     """
 
     plane: Plane
@@ -45,6 +47,7 @@ class Grid:
     spacing_mm: tuple[float, float, float]
     tilt_deg: float = 0.0
     centre_mm: tuple[float, float, float] | None = None
+    thickness_mm: float | None = None
 
     @property
     def affine(self) -> Float64Array:

@@ -11,6 +11,7 @@ from training.simulate.brain import BrainShape, cavity, paint_brain
 from training.simulate.face import FaceShape, outline, paint_bone, paint_parts, paint_soft_tissue
 from training.simulate.shapes import Point
 from training.simulate.space import Canvas, LabelArray, lattice
+from training.simulate.texture import PLAIN, Texture
 from training.simulate.tissues import Tissue
 
 
@@ -26,11 +27,14 @@ class Head:
         Shape (4, 4): takes (slice, row, column, 1) to (x, y, z, 1), LPS mm.
     seed
         What it was made from: texture that belongs to the head, not to a scan, comes from it.
+    texture
+        How uniform its tissues are.
     """
 
     labels: LabelArray
     affine: Float64Array
     seed: int
+    texture: Texture = PLAIN
 
     def millilitres(self, *tissues: Tissue) -> float:
         """Return the volume of some tissues together."""

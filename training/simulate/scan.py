@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import ndimage
 
@@ -9,18 +12,33 @@ from inference.volume import Float32Array, Float64Array, Volume
 from training.simulate.grid import Grid
 from training.simulate.head import Head
 from training.simulate.shapes import smooth_field
-from training.simulate.sites import ReceiveField, Site
-from training.simulate.tissues import Tissue, relaxation
+from training.simulate.signal import signal_of
+from training.simulate.sites import Ghosting, ReceiveField, Site
 
 LARGEST = 4095.0
 """Scanners store 12 bits."""
 
-_TEXTURE: dict[Tissue, float] = {
-    Tissue.MUSCLE: 0.11, Tissue.FAT: 0.08, Tissue.MARROW: 0.20, Tissue.SKIN: 0.10, Tissue.MUCOSA: 0.15,
-    Tissue.GREY_MATTER: 0.09, Tissue.WHITE_MATTER: 0.045, Tissue.CEREBELLAR_CORTEX: 0.08, Tissue.STRIATUM: 0.05,
-    Tissue.THALAMUS: 0.06, Tissue.BRAIN_STEM: 0.04,
-}  # fmt: skip
-"""Spread of the signal within a tissue, against its mean; invented. It belongs to the head, not to the scan."""
+_SOFT = 0.25
+"""How much of a 2D slice's thickness its edges take on either side: selective pulses are no boxes. Invented."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exposure:
+    """A scan with what it is made of.
+
+    Attributes
+    ----------
+    volume
+        The image.
+    signal
+        Shape of the volume: without noise, with even coils and without copies; at the scale of the volume.
+    gain
+        Shape of the volume: the receive field, about 1 in the middle of the head.
+    """
+
+    volume: Volume
+    signal: Float32Array
+    gain: Float32Array
 
 
 def scan(head: Head, site: Site, *, seed: int, grid: Grid | None = None) -> Volume:
@@ -45,26 +63,25 @@ def scan(head: Head, site: Site, *, seed: int, grid: Grid | None = None) -> Volu
     -------
     On the grid, LPS, unit ``1``.
     """
+    return exposed(head, site, seed=seed, grid=grid).volume
+
+
+def exposed(head: Head, site: Site, *, seed: int, grid: Grid | None = None) -> Exposure:
+    """Scan a head as `scan` does, and keep what the image is made of."""
     rng = np.random.default_rng([head.seed, seed])
     grid = grid or site.grid
-    voxels = resampled(_signal(head, site), head.affine, grid, blur=site.blur)
-    voxels *= _gain(rng, grid, site.receive_field)
+    signal = resampled(signal_of(head, site, scan_seed=seed), head.affine, grid, blur=site.blur)
+    gain = _gain(rng, grid, site.receive_field)
+    voxels = signal * gain
+    if site.ghosting is not None:
+        voxels = _ghosted(voxels, site.ghosting, np.random.default_rng([head.seed, seed, 2]))
     noise = np.float32(site.noise)  # in both channels (Gudbjartsson and Patz 1995, Magn Reson Med 34:910)
     voxels += noise * rng.standard_normal(voxels.shape, np.float32)
     voxels = np.hypot(voxels, noise * rng.standard_normal(voxels.shape, np.float32))
-    voxels *= np.float32(site.white_matter * np.exp(site.gain_spread * rng.standard_normal()))
-    return Volume(np.minimum(voxels, np.float32(LARGEST)), grid.affine)
-
-
-def _signal(head: Head, site: Site) -> Float32Array:
-    """Return the signal on the head's own grid; white matter's is 1."""
-    levels = np.array([site.sequence.signal(relaxation(tissue, site.field_strength)) for tissue in Tissue])
-    levels = (levels / levels[Tissue.WHITE_MATTER]).astype(np.float32)
-    spread = np.array([_TEXTURE.get(tissue, 0.0) for tissue in Tissue], np.float32) * levels
-    texture = smooth_field(np.random.default_rng(head.seed), head.labels.shape, 32)
-    texture *= spread[head.labels]
-    texture += levels[head.labels]
-    return np.maximum(texture, 0, out=texture)
+    scaling = np.float32(site.white_matter * np.exp(site.gain_spread * rng.standard_normal()))
+    voxels *= scaling
+    signal *= scaling
+    return Exposure(Volume(np.minimum(voxels, np.float32(LARGEST)), grid.affine), signal, gain)
 
 
 def resampled(
@@ -81,17 +98,58 @@ def resampled(
     grid
         The scanner's.
     blur
-        Full width at half maximum of its point spread, in its voxels.
+        Full width at half maximum of its point spread, in its voxels; along the slices of a 2D protocol the slice
+        profile takes its place.
     outside
         What lies beyond the head's field of view.
     """
     to_head = np.linalg.inv(affine) @ grid.affine
-    thickness = np.abs(to_head[:3, :3]) @ np.ones(3)  # of a site's voxel, in voxels of the head, along the head's axes
+    matrix, offset = to_head[:3, :3], to_head[:3, 3]
+    blurred = matrix if grid.thickness_mm is None else matrix[:, 1:]
+    thickness = np.abs(blurred) @ np.ones(blurred.shape[1])  # of a site's voxel, in voxels of the head, along its axes
     sigma = np.maximum(thickness * blur / 2.355, 0.25)
     ndimage.gaussian_filter(signal, sigma, output=signal, truncate=2.5)
-    return np.asarray(
-        ndimage.affine_transform(signal, to_head[:3, :3], to_head[:3, 3], grid.shape, order=1, cval=outside), np.float32
-    )
+    if grid.thickness_mm is None:
+        return np.asarray(
+            ndimage.affine_transform(signal, matrix, offset, grid.shape, order=1, cval=outside), np.float32
+        )
+    seen = np.zeros(grid.shape, np.float32)
+    for step, weight in slice_profile(grid.thickness_mm, grid.spacing_mm[0]):
+        plane = ndimage.affine_transform(
+            signal, matrix, offset + matrix[:, 0] * step, grid.shape, order=1, cval=outside
+        )
+        seen += np.float32(weight) * plane
+    return seen
+
+
+def slice_profile(thickness_mm: float, spacing_mm: float) -> list[tuple[float, float]]:
+    """Return where across a slice its signal comes from.
+
+    Parameters
+    ----------
+    thickness_mm, spacing_mm
+        Of a slice, and from slice to slice.
+
+    Returns
+    -------
+    (Offset from the middle in slices, weight): a box with slanting edges, about one sample a mm.
+    """
+    samples = 2 * math.ceil(thickness_mm / 2) + 1
+    across = np.linspace(-0.5 - _SOFT / 2, 0.5 + _SOFT / 2, samples + 2)[1:-1]
+    weights = np.clip((0.5 + _SOFT / 2 - np.abs(across)) / _SOFT, 0, 1)
+    weights /= weights.sum()
+    return [(float(a * thickness_mm / spacing_mm), float(w)) for a, w in zip(across, weights, strict=True)]
+
+
+def _ghosted(voxels: Float32Array, ghosting: Ghosting, rng: np.random.Generator) -> Float32Array:
+    """Add a copy on either side, out of phase with the head and wrapped around the field of view."""
+    axis = {"rows": 1, "columns": 2}[ghosting.axis]
+    shift = round(ghosting.shift * voxels.shape[axis])
+    phase = rng.uniform(0, 2 * math.pi)
+    ahead, behind = (np.roll(voxels, sign * shift, axis) for sign in (1, -1))
+    real = voxels + np.float32(ghosting.strength * math.cos(phase)) * (ahead + behind)
+    imaginary = np.float32(ghosting.strength * math.sin(phase)) * (ahead - behind)
+    return np.asarray(np.hypot(real, imaginary), np.float32)
 
 
 def _gain(rng: np.random.Generator, grid: Grid, field: ReceiveField) -> Float32Array:

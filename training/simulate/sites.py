@@ -1,10 +1,11 @@
-"""The virtual sites: scanner, protocol and habits of each."""
+"""A virtual site: scanner, protocol and habits; and the four sites of a published study."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
+from inference.contract import Contrast
 from training.simulate.grid import Grid
 from training.simulate.sequences import Mprage, Sequence
 from training.simulate.tissues import FieldStrength
@@ -30,8 +31,46 @@ class ReceiveField:
 
 
 @dataclass(frozen=True, slots=True)
+class TransmitField:
+    """How unevenly the body coil turns magnetisation (B1+); all of it is invented, after what 3 T shows.
+
+    Attributes
+    ----------
+    centre
+        Flip angle in the middle of the head against the nominal one.
+    rim
+        Change of that at 100 mm from the middle.
+    random
+        Standard deviation of a smooth change that differs from scan to scan.
+    """
+
+    centre: float
+    rim: float
+    random: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ghosting:
+    """Faint copies of the head along phase encoding, from movement or pulsation.
+
+    Attributes
+    ----------
+    strength
+        Of the first copy on either side, against the head.
+    shift
+        Of that copy, as a part of the field of view: one over the period of the movement, in steps of phase encoding.
+    axis
+        Along which phase is encoded.
+    """
+
+    strength: float
+    shift: float
+    axis: Literal["rows", "columns"]
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
-    """A scanner with its T1 protocol.
+    """A scanner with a protocol.
 
     Attributes
     ----------
@@ -55,10 +94,16 @@ class Site:
         Stored value that white matter has on average: the vendor's scaling, in short. Invented but for its order.
     gain_spread
         Standard deviation of the log of that scaling from scan to scan.
+    contrast
+        Of the images.
+    transmit_field
+        How unevenly flip angles come out; None: evenly.
+    ghosting
+        None: none.
     """
 
     name: str
-    vendor: Literal["GE", "Philips", "Siemens"]
+    vendor: Literal["GE", "Philips", "Siemens", "Canon"]
     field_strength: FieldStrength
     sequence: Sequence
     grid: Grid
@@ -67,6 +112,9 @@ class Site:
     blur: float
     white_matter: float
     gain_spread: float
+    contrast: Contrast = "T1"
+    transmit_field: TransmitField | None = None
+    ghosting: Ghosting | None = None
 
 
 SMC = Site(

@@ -64,7 +64,7 @@ def test_a_head_stands_upright_in_its_frame_and_does_not_touch_its_upper_side(he
 
 
 def test_the_spoiled_gradient_echo_follows_its_equation() -> None:
-    water = Relaxation(proton_density=1.0, t1_ms=1000.0, t2_star_ms=50.0)
+    water = Relaxation(proton_density=1.0, t1_ms=1000.0, t2_star_ms=50.0, t2_ms=80.0)
     signal = SpoiledGradientEcho(repetition_ms=20, echo_ms=5, flip_deg=20).signal(water)
     # sin 20 (1 - e^-0.02) / (1 - cos 20 e^-0.02) e^-0.1
     assert signal == pytest.approx(0.34202 * 0.0198013 / 0.0789147 * 0.904837, rel=1e-4)

@@ -1,0 +1,50 @@
+"""How a tissue differs from place to place: texture that belongs to a head, not to a scan. All of it is invented."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from inference.volume import Float32Array
+from training.simulate.shapes import smooth_field
+from training.simulate.space import LabelArray
+from training.simulate.tissues import Tissue
+
+_T = Tissue
+
+
+@dataclass(frozen=True, slots=True)
+class Texture:
+    """Spread of the signal within tissues.
+
+    Attributes
+    ----------
+    cells
+        A texture varies over this part of the head's lattice.
+    spread
+        Tissue -> standard deviation against the mean.
+    """
+
+    cells: int
+    spread: Mapping[Tissue, float] = field(hash=False)
+
+
+PLAIN = Texture(
+    cells=32,
+    spread={
+        _T.MUSCLE: 0.11, _T.FAT: 0.08, _T.MARROW: 0.20, _T.SKIN: 0.10, _T.MUCOSA: 0.15, _T.GREY_MATTER: 0.09,
+        _T.WHITE_MATTER: 0.045, _T.CEREBELLAR_CORTEX: 0.08, _T.STRIATUM: 0.05, _T.THALAMUS: 0.06, _T.BRAIN_STEM: 0.04,
+    },
+)  # fmt: skip
+"""That of the procedural head: tissues a little more uniform than real ones."""
+
+
+def textured(labels: LabelArray, levels: Float32Array, texture: Texture, *, seed: int) -> Float32Array:
+    """Return the level of each voxel's tissue with texture; ``levels`` has one value a tissue."""
+    spread = np.array([texture.spread.get(tissue, 0.0) for tissue in Tissue], np.float32) * levels
+    signal = smooth_field(np.random.default_rng(seed), labels.shape, texture.cells)
+    signal *= spread[labels]
+    signal += levels[labels]
+    return np.maximum(signal, 0, out=signal)
