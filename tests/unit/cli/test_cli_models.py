@@ -9,6 +9,18 @@ import any_contrast_bundle
 import pytest
 from ruamel.yaml import YAML
 
+from dicom_node import app
+from inference.registry import SHIPPED
+
+
+@pytest.fixture(autouse=True)
+def one_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have one of the shipped models, however many there are."""
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    (shipped / "harmonize-nyul").symlink_to(SHIPPED / "harmonize-nyul")
+    monkeypatch.setattr(app, "SHIPPED", shipped)
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
