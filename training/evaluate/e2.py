@@ -19,7 +19,7 @@ from training.evaluate.cache import digest_of
 from training.evaluate.contestants import Contestant
 from training.evaluate.e1 import site_look
 from training.evaluate.metrics import data_range
-from training.evaluate.people import People
+from training.evaluate.people import WITH_LESIONS, People
 from training.evaluate.results import REFUSED, Row
 from training.evaluate.sets import EvaluationSet
 from training.evaluate.splits import Side
@@ -27,6 +27,7 @@ from training.evaluate.structure import Anatomy
 from training.evaluate.trial import Label, Trial, anchored
 from training.simulate.grid import Grid
 from training.simulate.sites import SITES
+from training.simulate.tissues import Tissue
 
 TARGET = "siemens-3t"
 
@@ -64,7 +65,8 @@ class SiteCase:
     @property
     def label(self) -> Label:
         """See `training.evaluate.trial.Case`."""
-        return Label("e2", f"structure, {self.side}", f"from {self.site}", self.head, "T1", "scan")
+        subject = self.head.removesuffix(WITH_LESIONS)
+        return Label("e2", f"structure, {self.side}", f"from {self.site}", subject, "T1", "scan")
 
     def trial(self, people: People) -> Trial:
         """Scan on the common grid; the truth is the same head in the target."""
@@ -77,13 +79,14 @@ class SiteCase:
 
 
 def cases(people: People, chosen: EvaluationSet) -> Iterator[SiteCase]:
-    """Yield all cases of a set."""
+    """Yield all cases of a set; those to test on have lesions."""
     references = people.some("train", maps=chosen.references)
     shares: Mapping[Side, tuple[int, int]] = {"train": chosen.e2_train, "test": chosen.e2_test}
+    lesions: Mapping[Side, str] = {"train": "", "test": WITH_LESIONS}
     for side, (maps, drawn) in shares.items():
         for head in people.some(side, maps=maps, drawn=drawn):
             for site in SITES:
-                yield SiteCase(head, site, side, references)
+                yield SiteCase(head + lesions[side], site, side, references)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,8 @@ class StructureJob:
 
     def _measures(self, trial: Trial, contestant: Contestant, result: Volume) -> dict[str, float]:
         grid, mask = common_grid(self.people.spacing_mm), trial.mask
-        anatomy = Anatomy.of(self.people.labels(self.case.head, grid), grid)
+        labels = self.people.labels(self.case.head, grid)
+        anatomy, lesions = Anatomy.of(labels, grid), labels == Tissue.LESION
         scaled = anchored(trial.source)
         again = contestant.harmonized(_with_source(trial, result), contrast="T1")
         span = data_range(trial.truth.voxels, mask)
@@ -138,6 +142,8 @@ class StructureJob:
             "flicker_percent": structure.flicker(result, mask),
             "idempotence_percent": _difference(again, result, mask) / span * 100,
             **structure.tissue_errors(result.voxels, anatomy),
+            "lesion_contrast_ratio": structure.lesion_contrast(result.voxels, lesions, anatomy)
+            / structure.lesion_contrast(scaled.voxels, lesions, anatomy),
         }
         if self.case.site == TARGET:
             values["identity_on_target_percent"] = _difference(result, scaled, mask) / span * 100

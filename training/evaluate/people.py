@@ -16,12 +16,17 @@ from training.evaluate.splits import RealVolume, Side, Splits
 from training.simulate.grid import Grid
 from training.simulate.head import Head, procedural_head
 from training.simulate.labelmap import labelmap_head
+from training.simulate.lesions import with_lesions
 from training.simulate.scan import scan
 from training.simulate.sites import SITES, Site
 from training.simulate.space import LabelArray
 from training.simulate.truth import labels_on, truth_mask
 
 LABELMAPS = "nifti/labelmaps"
+WITH_LESIONS = "+lesions"
+
+_LESIONS = 8
+_LESION_MM = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +77,16 @@ class People:
         return found + self.drawn(side, maps - len(found) + drawn)
 
     def head(self, name: str) -> Head:
-        """Return a head by its name."""
-        kind, number = name.split("-")
+        """Return a head by its name; `WITH_LESIONS` at the end of it puts lesions into its white matter."""
+        plain = name.removesuffix(WITH_LESIONS)
+        kind, number = plain.split("-")
         if kind == "procedural" or self.data is None:
-            return _drawn(int(number), self.head_mm)
-        return _of_labels(self.data / LABELMAPS / f"synthseg_labels_{number}.nii.gz", self.head_mm)
+            head = _drawn(int(number), self.head_mm)
+        else:
+            head = _of_labels(self.data / LABELMAPS / f"synthseg_labels_{number}.nii.gz", self.head_mm)
+        if plain == name:
+            return head
+        return with_lesions(head, seed=0, count=_LESIONS, diameter_mm=_LESION_MM)[0]
 
     def scanned(self, name: str, site: Site, *, grid: Grid | None = None) -> Volume:
         """Scan a head; the same head in the same site is the same scan.

@@ -106,10 +106,10 @@ def flicker(volume: Volume, mask: BoolArray) -> float:
 
 
 def lesion_contrast(voxels: Float32Array, lesions: BoolArray, anatomy: Anatomy) -> float:
-    """Return the mean of lesions over that of the white matter around them."""
+    """Return how much darker lesions are than the white matter around them, in parts of it."""
     near = ndimage.binary_dilation(lesions, iterations=_RING_VOXELS) & ~ndimage.binary_dilation(lesions)
     ring = near & (anatomy.classes == 3)
-    return float(voxels[lesions].mean() / voxels[ring].mean())
+    return float(1 - voxels[lesions].mean() / voxels[ring].mean())
 
 
 def _cortex_mm(classes: NDArray[np.uint8], anatomy: Anatomy) -> float:
