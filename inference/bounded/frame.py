@@ -45,8 +45,13 @@ class FramedHead:
     tissue_above: float
     affine: Float64Array
 
-    def profile(self) -> Profile:
-        """Measure the head's intensities, as `inference.look.profile` does.
+    def profile_of(self, voxels: Float32Array) -> Profile:
+        """Measure intensities where the head has its tissue, as `inference.look.profile` does.
+
+        Parameters
+        ----------
+        voxels
+            Shape `SHAPE`: those of the head, or what was made of them.
 
         Raises
         ------
@@ -54,7 +59,7 @@ class FramedHead:
             When there is hardly any tissue.
         """
         tissue = self.inside & (self.voxels > self.tissue_above)
-        return profile_of(self.voxels[self.deep & tissue], self.voxels[tissue])
+        return profile_of(voxels[self.deep & tissue], voxels[tissue])
 
 
 def frame_affine(crown_mm: tuple[float, float, float]) -> Float64Array:

@@ -24,7 +24,7 @@ _SLAB = 8
 
 
 def apply_natively(
-    volume: Volume, correction: Correction, *, curve: Curve, frame: Float64Array, device: str
+    volume: Volume, correction: Correction, *, scale: float, curve: Curve, frame: Float64Array, device: str
 ) -> Float32Array:
     """Map a volume on its own grid.
 
@@ -34,8 +34,10 @@ def apply_natively(
         Any matrix, spacing and orientation.
     correction
         Of a batch of one.
+    scale
+        From its intensities to parts of `TOP`.
     curve
-        From its intensities to the scale of looks.
+        Of what the field has evened; in parts of `TOP`, both ways.
     frame
         Affine of the frame that the cells divide; LPS mm.
     device
@@ -47,26 +49,26 @@ def apply_natively(
     """
     lattice = _lattice(volume, correction, frame, device)
     mapped = np.empty_like(volume.voxels)
-    slices = len(mapped)
-    heights = torch.linspace(0, lattice.shape[2] - 1, slices) if slices > 1 else torch.zeros(1)
+    slices, planes = len(mapped), lattice.shape[2]
+    heights = torch.linspace(0, planes - 1, slices) if slices > 1 else torch.zeros(1)
     for first in range(0, slices, _SLAB):
         own = slice(first, min(first + _SLAB, slices))
-        below = heights[own].long().clamp(max=max(lattice.shape[2] - 2, 0))
-        above = (below + 1).clamp(max=lattice.shape[2] - 1)
+        below = heights[own].long().clamp(max=planes - 2)
         share = (heights[own] - below).reshape(1, -1, 1, 1).to(device)
-        cells = torch.lerp(lattice[0][:, below], lattice[0][:, above], share).transpose(0, 1)
+        cells = torch.lerp(lattice[0][:, below], lattice[0][:, below + 1], share).transpose(0, 1)
         cells = functional.interpolate(cells, size=mapped.shape[1:], mode="bilinear", align_corners=True)
-        plane = torch.from_numpy(curve(volume.voxels[own])).to(device)
-        mapped[own] = plane.mul_(_gain(cells, plane)).cpu().numpy()
+        even = torch.from_numpy(volume.voxels[own]).to(device).mul(scale).mul_(torch.exp(cells[:, 0]))
+        plane = torch.from_numpy(curve(even.cpu().numpy())).to(device)
+        mapped[own] = plane.mul_(_local_gain(cells[:, 1:], plane)).mul_(TOP).cpu().numpy()
     return mapped
 
 
 def _lattice(volume: Volume, correction: Correction, frame: Float64Array, device: str) -> Tensor:
-    """Read the cells at points of the scan: the gain and the first knot's together, then the steps from knot to knot.
+    """Read the cells at points of the scan: the log gain, the local curves' first knot, then their steps.
 
     Returns
     -------
-    Shape (1, knots, slices, rows, columns), the outer points on the scan's outer voxels.
+    Shape (1, 1 + knots, slices, rows, columns), the outer points on the scan's outer voxels.
     """
     counts = [
         max(2, math.ceil((n - 1) * mm / LATTICE_MM) + 1)
@@ -81,13 +83,13 @@ def _lattice(volume: Volume, correction: Correction, frame: Float64Array, device
         functional.grid_sample(cells, grid, mode="bilinear", padding_mode="border", align_corners=False)
         for cells in (correction.log_gain, correction.log_curve)
     )
-    return torch.cat([gain + curves[:, :1], torch.diff(curves, dim=1)], dim=1)
+    return torch.cat([gain, curves[:, :1], torch.diff(curves, dim=1)], dim=1)
 
 
-def _gain(cells: Tensor, intensities: Tensor) -> Tensor:
-    """Return the gain at every voxel: the first channel of the cells, and of each further step as much as was taken."""
+def _local_gain(cells: Tensor, intensities: Tensor) -> Tensor:
+    """Return the local curves' gain at every voxel: the first knot's, and of each further step as much as was taken."""
     total = cells[:, 0].clone()
     for step, (low, high) in enumerate(pairwise(KNOTS), start=1):
-        taken = (intensities - low * TOP).mul_(1 / ((high - low) * TOP)).clamp_(0, 1)
+        taken = (intensities - low).mul_(1 / (high - low)).clamp_(0, 1)
         total.addcmul_(cells[:, step], taken)
     return total.exp_()

@@ -13,14 +13,18 @@ from inference.bounded.limits import KNOTS, limit_change, log_curve, log_gain
 CHANNELS = 4
 """Of the image: the head under the scale alone, under the base curve, its mask, and the mask of its deep part."""
 
-PLACES = 3
-"""Coordinates that the network adds: -1 to 1 along each axis of the frame."""
+ADDED = 5
+"""Channels that the network adds: the log of the first two, where a gain is a shift; and three coordinates, -1 to 1."""
 
 GAIN_MM = 16.0
 """Side of the cells of the gain field."""
 
 CURVE_MM = 32.0
 """Side of the cells of the local curves."""
+
+_DARK = 0.1
+_FAINT = 1e-3
+_REACH = 4
 
 _SPREAD = torch.tensor([1.0, 4.0, 1.0]) / 6
 
@@ -82,14 +86,15 @@ class BoundedNetwork(nn.Module):
     def __init__(self, widths: tuple[int, int, int], context: int) -> None:
         super().__init__()
         fine, middle, wide = widths
-        self.describe = nn.Sequential(nn.Linear(context, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU())
-        self.enter = nn.Conv3d(CHANNELS + PLACES, fine, 4, stride=2, padding=1)
+        self.describe = nn.Sequential(nn.Linear(context, 128), nn.SiLU(), nn.Linear(128, 128), nn.LayerNorm(128))
+        self.enter = nn.Conv3d(CHANNELS + ADDED, fine, 4, stride=2, padding=1)
         self.fine = _Block(fine, 128)
         self.down = nn.Conv3d(fine, middle, 2, stride=2)
         self.middle = nn.ModuleList([_Block(middle, 128) for _ in range(2)])
         self.down_again = nn.Conv3d(middle, wide, 2, stride=2)
         self.wide = nn.ModuleList([_Block(wide, 128) for _ in range(3)])
         self.whole = nn.Linear(wide, 128)
+        self.settle = nn.LayerNorm(128)
         self.last_wide = _Block(wide, 128)
         self.up = nn.Conv3d(wide, middle, 1)
         self.last_middle = _Block(middle, 128)
@@ -99,7 +104,6 @@ class BoundedNetwork(nn.Module):
         for last in (self.to_gain, self.to_curve, self.to_trust):
             for parameter in last.parameters():
                 nn.init.zeros_(parameter)
-        nn.init.constant_(self.to_trust.bias, 2.0)  # it begins as the base curve with next to nothing else
 
     def forward(self, image: Tensor, context: Tensor) -> Correction:
         """Answer for a batch.
@@ -112,7 +116,7 @@ class BoundedNetwork(nn.Module):
             Shape (batch, context).
         """
         told = self.describe(context)
-        x = self.fine(self.enter(torch.cat([image, _places(image)], dim=1)), told)
+        x = self.fine(self.enter(torch.cat([image, torch.log(image[:, :2] + _DARK), _places(image)], dim=1)), told)
         x = self.down(x)
         for block in self.middle:
             x = block(x, told)
@@ -120,7 +124,7 @@ class BoundedNetwork(nn.Module):
         x = self.down_again(x)
         for block in self.wide:
             x = block(x, told)
-        told = told + self.whole(x.mean(dim=(2, 3, 4)))
+        told = self.settle(told + self.whole(x.mean(dim=(2, 3, 4))))
         x = self.last_wide(x, told)
         curves = self.to_curve(functional.silu(x))
         y = functional.interpolate(self.up(x), size=kept.shape[2:], mode="trilinear", align_corners=False)
@@ -129,7 +133,7 @@ class BoundedNetwork(nn.Module):
         with torch.autocast(image.device.type, enabled=False):  # limits hold in full precision
             return Correction(
                 trust=torch.sigmoid(trust.float()),
-                log_gain=limit_change(log_gain(_smoothed(gains.float())), GAIN_MM),
+                log_gain=limit_change(_field(gains.float(), image[:, 2:3].float()), GAIN_MM),
                 log_curve=log_curve(_smoothed(curves.float())),
             )
 
@@ -137,7 +141,29 @@ class BoundedNetwork(nn.Module):
 def _places(image: Tensor) -> Tensor:
     batch, _, *shape = image.shape
     lines = (torch.linspace(-1, 1, length, device=image.device, dtype=image.dtype) for length in shape)
-    return torch.stack(torch.meshgrid(*lines, indexing="ij")).expand(batch, PLACES, *shape)
+    return torch.stack(torch.meshgrid(*lines, indexing="ij")).expand(batch, 3, *shape)
+
+
+def _field(raw: Tensor, inside: Tensor) -> Tensor:
+    """Return the log gain: without a level, which is the curves' to set, and even where there is no head.
+
+    Nothing is known outside the head: there the field goes on as it is nearby, so that nothing steep arises.
+
+    Parameters
+    ----------
+    raw
+        Shape (batch, 1, slices, rows, columns): what the network says.
+    inside
+        Shape (batch, 1, …), four times as fine: how much of each voxel is head.
+    """
+    head = functional.avg_pool3d(inside, 4)
+    volume = head.sum(dim=(2, 3, 4), keepdim=True).clamp_min(_FAINT)
+    level = (raw * head).sum(dim=(2, 3, 4), keepdim=True) / volume
+    cells = _smoothed(log_gain(raw - level))  # without its level it cannot drift to where the limit stops all learning
+    known, weight = cells * head, head
+    for _ in range(_REACH):
+        known, weight = _smoothed(known), _smoothed(weight)
+    return torch.lerp(known / (weight + _FAINT), cells, head)
 
 
 def _smoothed(cells: Tensor) -> Tensor:

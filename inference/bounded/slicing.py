@@ -1,7 +1,8 @@
-"""A correction at the points of an image: what the cells say there, at that intensity."""
+"""A correction at points of a head, in its order: the field, then curves fitted to what it left, then local curves."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -10,29 +11,60 @@ from torch.nn import functional
 
 from inference.bounded.limits import KNOTS
 from inference.bounded.network import Correction
+from inference.classical.nyul import Curve
 
 
-def corrected(scaled: Tensor, based: Tensor, correction: Correction) -> Tensor:
-    """Apply corrections at points that lie evenly over the frame.
+def evened(scaled: Tensor, log_gain: Tensor) -> Tensor:
+    """Apply fields.
 
     Parameters
     ----------
-    scaled, based
-        Shape (batch, 1, slices, rows, columns): intensities under the scale alone and under the base curve, in parts of
-        `inference.look.TOP`.
+    scaled
+        Shape (batch, 1, slices, rows, columns): intensities under the scale alone, at points that lie evenly over the
+        frame.
+    log_gain
+        Of a `Correction`.
+
+    Returns
+    -------
+    Shape and unit of `scaled`.
+    """
+    gain = functional.interpolate(log_gain, size=list(scaled.shape[2:]), mode="trilinear", align_corners=False)
+    return scaled * torch.exp(gain)
+
+
+def curved(even: Tensor, curves: Sequence[tuple[Curve, Curve]], correction: Correction) -> Tensor:
+    """Apply the curves of each head, as far as they are trusted, then the local ones.
+
+    Parameters
+    ----------
+    even
+        As `evened` returns it.
+    curves
+        Of each head of the batch, fitted to its evened intensities: the scale alone, and the base curve; in the unit of
+        `even`, both ways.
     correction
         Of the batch.
 
     Returns
     -------
-    Same shape and unit.
+    Shape of `even`.
     """
-    trust = correction.trust.reshape(-1, 1, 1, 1, 1)
-    mixed = trust * based + (1 - trust) * scaled
-    shape = list(scaled.shape[2:])
-    gain = functional.interpolate(correction.log_gain, size=shape, mode="trilinear", align_corners=False)
-    curves = functional.interpolate(correction.log_curve, size=shape, mode="trilinear", align_corners=False)
-    return mixed * torch.exp(gain + at_intensity(curves, mixed))
+    scaled, based = (
+        torch.stack([along(pair[k], head) for pair, head in zip(curves, even, strict=True)]) for k in (0, 1)
+    )
+    mixed = torch.lerp(scaled, based, correction.trust.reshape(-1, 1, 1, 1, 1))
+    size = list(even.shape[2:])
+    local = functional.interpolate(correction.log_curve, size=size, mode="trilinear", align_corners=False)
+    return mixed * torch.exp(at_intensity(local, mixed))
+
+
+def along(curve: Curve, intensities: Tensor) -> Tensor:
+    """Apply a curve; the gradient runs along it."""
+    mapped = curve.slopes[-1] * (intensities - curve.source[-1]).clamp_min(0)
+    for (low, high), slope in zip(pairwise(curve.source.tolist()), curve.slopes.tolist(), strict=False):
+        mapped = mapped + slope * (intensities.clamp(low, high) - low)
+    return mapped
 
 
 def at_intensity(log_curves: Tensor, intensities: Tensor) -> Tensor:
@@ -43,7 +75,7 @@ def at_intensity(log_curves: Tensor, intensities: Tensor) -> Tensor:
     log_curves
         Shape (batch, knots, slices, rows, columns).
     intensities
-        Shape (batch, 1, slices, rows, columns).
+        Shape (batch, 1, slices, rows, columns), in parts of `inference.look.TOP`.
 
     Returns
     -------

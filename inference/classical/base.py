@@ -23,10 +23,10 @@ SPREAD = np.array([0.10, 0.09, 0.07, 0.05, 0.03, 0.01, 0.02, 0.15])
 Chosen after the spread among simulated heads, not fitted."""
 
 _SMALLEST_STEP = 0.01
-_DARKEST = 1.0
+_DARKEST = 0.001
 
 
-def base_curve(source: Profile, look: Look) -> Curve:
+def base_curve(source: Profile, aim: Float64Array, *, top: float = TOP) -> Curve:
     """Fit the curve.
 
     A percentile differs from that of a look because of the scanner, or because people differ. Where it differs by
@@ -38,19 +38,21 @@ def base_curve(source: Profile, look: Look) -> Curve:
     ----------
     source
         Of the head that is to be mapped.
-    look
-        Whose mean percentiles are aimed at.
+    aim
+        Shape (knots + 1,): what is aimed at, as `aim_of` has it of a look.
+    top
+        Where the anchor goes.
 
     Returns
     -------
-    From the unit of the head to that of looks, whose anchor is at `TOP`. Where a bound holds, the curve runs along it,
+    From the unit of the head to one in which the anchor is at `top`. Where a bound holds, the curve runs along it,
     from zero upwards, so that it stays monotone.
     """
-    scale = TOP / source.anchor
-    levels, wanted = landmarks(source.deep, source.head), landmarks(look.mean_deep, look.mean_head)
+    scale = top / source.anchor
+    levels, wanted = landmarks(source.deep, source.head), aim * (top / TOP)
     apart = np.diff(levels, prepend=0) > _SMALLEST_STEP * source.anchor
     levels, wanted, spread = levels[apart], wanted[apart], SPREAD[apart]
-    differs = np.log(np.maximum(wanted, _DARKEST) / (levels * scale))
+    differs = np.log(np.maximum(wanted, _DARKEST * top) / (levels * scale))
     standard = levels * scale * np.exp(differs**3 / (differs**2 + spread**2))
     steps = np.diff(levels, prepend=0)
     slopes = np.diff(np.maximum.accumulate(standard), prepend=0) / steps
@@ -58,9 +60,14 @@ def base_curve(source: Profile, look: Look) -> Curve:
     return Curve(np.concatenate(([0.0], levels)), np.concatenate(([0.0], np.cumsum(slopes * steps))))
 
 
-def scale_curve(source: Profile) -> Curve:
-    """Return the curve that only scales: the anchor of the head to `TOP`."""
-    return Curve(np.array([0.0, source.anchor]), np.array([0.0, TOP]))
+def aim_of(look: Look) -> Float64Array:
+    """Return the mean landmarks of a look; shape (knots + 1,)."""
+    return landmarks(look.mean_deep, look.mean_head)
+
+
+def scale_curve(source: Profile, *, top: float = TOP) -> Curve:
+    """Return the curve that only scales: the anchor of the head to `top`."""
+    return Curve(np.array([0.0, source.anchor]), np.array([0.0, top]))
 
 
 def blend(first: Curve, second: Curve, share: float) -> Curve:

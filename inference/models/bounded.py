@@ -16,13 +16,14 @@ from inference.bounded.description import LENGTH, description
 from inference.bounded.frame import FramedHead, coarse, framed
 from inference.bounded.native import apply_natively
 from inference.bounded.network import BoundedNetwork, Correction, without_cells
+from inference.bounded.slicing import evened
 from inference.bundle import Bundle
 from inference.bundled import bundled_looks, meant
-from inference.classical.base import base_curve, blend, scale_curve
+from inference.classical.base import aim_of, base_curve, blend, scale_curve
 from inference.classical.head import find_head
 from inference.classical.nyul import Curve
 from inference.errors import BundleRefused
-from inference.look import TOP, Look, Profile
+from inference.look import Look, Profile
 from inference.manifest import Manifest
 from inference.model import Result
 from inference.volume import Float32Array, Volume
@@ -59,22 +60,25 @@ class BoundedModel:
         """Harmonize a volume on its own grid; see `inference.model.Model`."""
         look = meant(self._manifest, self._looks, target)
         seen = framed(volume, find_head(volume))
-        source = seen.profile()
+        source = seen.profile_of(seen.voxels)
+        aim = aim_of(look)
         with torch.inference_mode():
             correction = self._correction(seen, source, look)
             bounds = bounds_of(correction)
             if not bounds.hold:  # a network gone wrong: its field and local curves are left out, and the job says so
                 correction = without_cells(correction)
-            trust = float(correction.trust)
-            curve = blend(scale_curve(source), base_curve(source, look), trust)
-            voxels = apply_natively(volume, correction, curve=curve, frame=seen.affine, device=self.device)
+            trust, scale = float(correction.trust), 1 / source.anchor
+            even = evened(torch.from_numpy(seen.voxels * np.float32(scale))[None, None], correction.log_gain.cpu())
+            left = seen.profile_of(even[0, 0].numpy())
+            curve = blend(scale_curve(left, top=1), base_curve(left, aim, top=1), trust)
+            voxels = apply_natively(volume, correction, scale=scale, curve=curve, frame=seen.affine, device=self.device)
         output = self._manifest.output
         np.clip(voxels, *output.range, out=voxels)
         numbers = {**bounds.numbers, "trust": trust, "within_limits": float(bounds.hold)}
         return Result(Volume(voxels, volume.affine.copy(), output.unit), numbers)
 
     def _correction(self, seen: FramedHead, source: Profile, look: Look) -> Correction:
-        image = network_image(seen, (scale_curve(source), base_curve(source, look)))
+        image = network_image(seen, (scale_curve(source, top=1), base_curve(source, aim_of(look), top=1)))
         told = description(source, look)
         correction: Correction = self._network(*(torch.from_numpy(a)[None].to(self.device) for a in (image, told)))
         return correction
@@ -92,7 +96,7 @@ def network_image(seen: FramedHead, curves: tuple[Curve, Curve]) -> Float32Array
     """
     means = coarse(seen.voxels)
     masks = (coarse(mask.astype(np.float32)) for mask in (seen.inside, seen.deep))
-    return np.minimum(np.stack([*(curve(means) / np.float32(TOP) for curve in curves), *masks]), BRIGHTEST)
+    return np.minimum(np.stack([*(curve(means) for curve in curves), *masks]), BRIGHTEST)
 
 
 def load(bundle: Bundle, *, device: str) -> BoundedModel:

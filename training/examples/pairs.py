@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from inference.bounded.description import description
 from inference.bounded.frame import FINE_MM, SHAPE, coarse
-from inference.classical.base import base_curve, scale_curve
+from inference.classical.base import aim_of, base_curve, scale_curve
 from inference.classical.head import tissue_threshold
-from inference.look import ANCHOR, LEVELS, TOP, Look, Profile
+from inference.look import ANCHOR, LEVELS, Look, Profile
 from inference.volume import BoolArray, Float32Array
 from training.examples.curves import apply_curve, random_curve
 from training.examples.fields import random_field
@@ -201,7 +201,7 @@ def _mishap(rng: np.random.Generator, kind: str, truth: Float32Array) -> tuple[F
         log_gain = -np.log(np.maximum(gain + offset / white, 0.3))
     if kind in ("curve", "both"):
         source = apply_curve(random_curve(rng), source / np.float32(top))
-    return source, np.asarray(log_gain, np.float32)
+    return source, None if kind == "both" else np.asarray(log_gain, np.float32)  # behind a curve it is no gain
 
 
 def _top(voxels: Float32Array) -> float:
@@ -267,23 +267,24 @@ def _ready(case: Case, rng: np.random.Generator) -> Arrays:
     """Make a case ready for the network: see `inference.models.bounded`, which does the same with a real series."""
     source = _profile(case.source, case.inside, case.deep, rng)
     truth = _profile(case.truth, case.inside, case.deep, rng)
-    curves = (scale_curve(source), base_curve(source, case.look))
+    aim = aim_of(case.look)
+    curves = (scale_curve(source, top=1), base_curve(source, aim, top=1))
     means = coarse(case.source)
     image = np.stack(
-        [curve(means) / np.float32(TOP) for curve in curves]
-        + [coarse(mask.astype(np.float32)) for mask in (case.inside, case.deep)]
+        [curve(means) for curve in curves] + [coarse(mask.astype(np.float32)) for mask in (case.inside, case.deep)]
     )
     # One voxel of each block, near its middle: the correction is smooth, so that an eighth of a head tells enough.
     every = (slice(1, None, 4), *(slice(int(start), None, 4) for start in rng.integers(1, 3, size=2)))
-    picked = np.ascontiguousarray(case.source[every])
-    points = np.stack([curve(picked) / np.float32(TOP) for curve in curves])
+    tissue = case.inside[every] & (case.source[every] > tissue_threshold(case.source[::2, ::2, ::2]))
     gain = np.zeros((1, *(n // 8 for n in SHAPE)), np.float32)
     if case.log_gain is not None:
         gain[0] = coarse(coarse(coarse(case.log_gain)))
     shift = np.interp(ANCHOR, LEVELS, truth.deep)
     example = {
         "image": np.minimum(image, 4),
-        "points": np.minimum(points, 4),
+        "points": np.minimum(curves[0](np.ascontiguousarray(case.source[every])), 4)[None],
+        "tissue": np.stack([tissue & case.deep[every], tissue]).astype(np.float32),
+        "aim": aim.astype(np.float32),
         "truth": np.minimum(case.truth[every] / np.float32(shift), 4)[None],
         "weight": case.inside[every][None].astype(np.float32),
         "top": np.array([_top(case.truth) / shift], np.float32),

@@ -128,7 +128,7 @@ class Run:
         result = self._judge(self.network, batch)
         self.optimizer.zero_grad(set_to_none=True)
         result.loss.mean().backward()  # type: ignore[no-untyped-call]  # torch leaves it without types
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 20.0)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self.step += 1
         keep = min(self.config.averaging, 1 - 1 / (1 + self.step / 10))
