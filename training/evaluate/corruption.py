@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from inference.volume import Float32Array
+from inference.volume import BoolArray, Float32Array
 
 Kind: TypeAlias = Literal["curves", "fields"]
 
@@ -35,28 +35,40 @@ class Corruption:
     kind
         ``curves``: a monotone map of intensities. ``fields``: an uneven gain and offset.
     apply
-        From x, shape (slices, rows, columns), to the spoiled x; a generator gives what is random.
+        From x, shape (slices, rows, columns), and where the head is, to the spoiled x; a generator gives what is
+        random.
     """
 
     name: str
     family: str
     kind: Kind
-    apply: Callable[[Float32Array, np.random.Generator], Float32Array]
+    apply: Callable[[Float32Array, BoolArray, np.random.Generator], Float32Array]
 
-    def __call__(self, x: Float32Array, *, seed: int) -> Float32Array:
-        """Spoil x; nothing falls below 0."""
-        return np.maximum(self.apply(x, np.random.default_rng(seed)), 0).astype(np.float32)
+    def __call__(self, x: Float32Array, mask: BoolArray, *, seed: int) -> Float32Array:
+        """Spoil x, in which the head is where `mask` is true; nothing falls below 0."""
+        return np.maximum(self.apply(x, mask, np.random.default_rng(seed)), 0).astype(np.float32)
 
 
-def random_field(rng: np.random.Generator, shape: tuple[int, ...]) -> Float32Array:
-    """Draw a smooth field: 4 x 4 x 4 uniform values between -1 and 1, cubically interpolated; never beyond."""
+def random_field(rng: np.random.Generator, mask: BoolArray) -> Float32Array:
+    """Draw a smooth field: 4 x 4 x 4 uniform values, cubically interpolated.
+
+    It is scaled so that it is nowhere in the head more than 1 away from 0, and somewhere 1; in the air it is clipped
+    there. So a strength means what it says, wherever the head lies in its field of view.
+
+    Parameters
+    ----------
+    rng
+        Gives the values.
+    mask
+        Shape (slices, rows, columns): the head.
+    """
     nodes = rng.uniform(-1, 1, (_NODES,) * 3).astype(np.float32)
-    field = ndimage.zoom(nodes, [length / _NODES for length in shape], order=3, grid_mode=True, mode="nearest")
-    return np.asarray(field / max(1.0, float(np.abs(field).max())), np.float32)
+    field = ndimage.zoom(nodes, [length / _NODES for length in mask.shape], order=3, grid_mode=True, mode="nearest")
+    return np.asarray(np.clip(field / np.abs(field[mask]).max(), -1, 1), np.float32)
 
 
 def _curve(name: str, family: str, curve: Callable[[Float32Array], NDArray[np.floating]]) -> Corruption:
-    return Corruption(name, family, "curves", lambda x, _: np.asarray(curve(x), np.float32))
+    return Corruption(name, family, "curves", lambda x, *_: np.asarray(curve(x), np.float32))
 
 
 def _gamma(exponent: float) -> Corruption:
@@ -64,8 +76,8 @@ def _gamma(exponent: float) -> Corruption:
 
 
 def _fields(gain: float, offset: float) -> Corruption:
-    def apply(x: Float32Array, rng: np.random.Generator) -> Float32Array:
-        first, second = random_field(rng, x.shape), random_field(rng, x.shape)
+    def apply(x: Float32Array, mask: BoolArray, rng: np.random.Generator) -> Float32Array:
+        first, second = random_field(rng, mask), random_field(rng, mask)
         return np.asarray(x * (1 + gain * first) + offset * second, np.float32)
 
     return Corruption(f"field {gain:g} + {offset:g}", f"field {gain:g}", "fields", apply)

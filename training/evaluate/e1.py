@@ -83,12 +83,11 @@ class RealCase:
 
 def cases(people: People, chosen: EvaluationSet) -> Iterator[SimulatedCase | RealCase]:
     """Yield all cases of a set."""
-    references = people.some("train", maps=chosen.references)
     for number, head in enumerate(people.some("test", maps=chosen.e1_heads)):
         sites = chosen.e1_sites if chosen.every_site else (chosen.e1_sites[number % len(chosen.e1_sites)],)
         for site in sites:
             for corruption in chosen.corruptions:
-                yield SimulatedCase(head, site, corruption, references)
+                yield SimulatedCase(head, site, corruption, people.references(head, chosen.references))
     for name, volume in people.splits.real_of("test").items():
         if name in chosen.real and people.real(volume) is not None and _references(people, name):
             for corruption in chosen.corruptions:
@@ -115,6 +114,6 @@ def _spoiled(
 ) -> Trial:
     top = np.float32(data_range(truth.voxels, mask))
     x = np.clip(truth.voxels / top, 0, np.float32(BRIGHTEST))
-    spoiled = CORRUPTIONS[corruption](x, seed=zlib.crc32(label.case.encode()))
+    spoiled = CORRUPTIONS[corruption](x, mask, seed=zlib.crc32(label.case.encode()))
     source = truth.with_voxels(spoiled * np.float32(SOURCE_TOP))
     return Trial(source, truth.with_voxels(x * top), look, target, mask, float(top) / SOURCE_TOP)

@@ -80,11 +80,11 @@ class SiteCase:
 
 def cases(people: People, chosen: EvaluationSet) -> Iterator[SiteCase]:
     """Yield all cases of a set; those to test on have lesions."""
-    references = people.some("train", maps=chosen.references)
     shares: Mapping[Side, tuple[int, int]] = {"train": chosen.e2_train, "test": chosen.e2_test}
     lesions: Mapping[Side, str] = {"train": "", "test": WITH_LESIONS}
     for side, (maps, drawn) in shares.items():
         for head in people.some(side, maps=maps, drawn=drawn):
+            references = people.references(head, chosen.references)
             for site in SITES:
                 yield SiteCase(head + lesions[side], site, side, references)
 

@@ -57,8 +57,8 @@ class TravellingCase:
 
 def cases(people: People, chosen: EvaluationSet) -> Iterator[TravellingCase]:
     """Yield all cases of a set."""
-    references = people.some("train", maps=chosen.references)
     for head in people.some("test", maps=chosen.e3_heads[0], drawn=chosen.e3_heads[1]):
+        references = people.references(head, chosen.references)
         for target in chosen.e3_targets:
             for source in SITES:
                 if source != target:

@@ -76,6 +76,10 @@ class People:
         found = self.labelmaps(side)[:maps]
         return found + self.drawn(side, maps - len(found) + drawn)
 
+    def references(self, name: str, count: int) -> tuple[str, ...]:
+        """Return the heads that a look is taken from when this head is the truth: of its kind, on the training side."""
+        return self.drawn("train", count) if name.startswith("procedural") else self.labelmaps("train")[:count]
+
     def head(self, name: str) -> Head:
         """Return a head by its name; `WITH_LESIONS` at the end of it puts lesions into its white matter."""
         plain = name.removesuffix(WITH_LESIONS)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import combinations
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from training.evaluate.bench import rows_of
-from training.evaluate.classifier import Slices, classifiers, pair_accuracies
+from training.evaluate.classifier import Classifier, Slices, classifiers, pair_accuracies
 from training.evaluate.contestants import Contestant
 from training.evaluate.e2 import SiteCase, slices_path
 from training.evaluate.results import Row
@@ -45,26 +45,28 @@ def classified(
     """
     makers = classifiers(len(SITES), epochs)
     frozen = {name: make() for name, make in makers.items()}
-    first = _slices(cases, untouched, folder, "train")
-    for each in frozen.values():
-        each.fit(first)
+    for classifier in frozen.values():
+        classifier.fit(_slices(cases, untouched, folder, "train"))
     for contestant in contestants:
         train, test = (_slices(cases, contestant, folder, side) for side in ("train", "test"))
-        found: dict[tuple[int, int], dict[str, float]] = {pair: {} for pair in combinations(range(len(SITES)), 2)}
-        for name, make in makers.items():
-            retrained = make()
-            retrained.fit(train)
-            for how, classifier in (("frozen", frozen[name]), ("retrained", retrained)):
-                for pair, accuracy in pair_accuracies(classifier.scores(test.images), test.sites).items():
-                    found[pair][f"{how}_{name}_percent"] = 100 * accuracy
-        sites = list(SITES)
-        yield [
-            row
-            for (a, b), values in found.items()
-            for row in rows_of(
-                Label("e2", GROUP, f"{sites[a]} / {sites[b]}", "all", "T1", "pair"), contestant, "", values
-            )
-        ]
+        retrained = {name: make() for name, make in makers.items()}
+        for classifier in retrained.values():
+            classifier.fit(train)
+        yield _rows(contestant, test, {"frozen": frozen, "retrained": retrained})
+
+
+def _rows(contestant: Contestant, test: Slices, judges: Mapping[str, Mapping[str, Classifier]]) -> list[Row]:
+    sites = list(SITES)
+    values: dict[tuple[int, int], dict[str, float]] = defaultdict(dict)
+    for how, by_name in judges.items():
+        for name, classifier in by_name.items():
+            for pair, accuracy in pair_accuracies(classifier.scores(test.images), test.sites).items():
+                values[pair][f"{how}_{name}_percent"] = 100 * accuracy
+    return [
+        row
+        for (a, b), found in values.items()
+        for row in rows_of(Label("e2", GROUP, f"{sites[a]} / {sites[b]}", "all", "T1", "pair"), contestant, "", found)
+    ]
 
 
 def complete(cases: Sequence[SiteCase], contestant: Contestant, folder: Path) -> bool:

@@ -50,7 +50,7 @@ def rows_in(path: Path) -> Iterator[dict[str, str]]:
 def trial(cache: Path) -> Trial:
     chosen = SETS["quick"]
     people = People(read_splits(), None, cache, chosen.head_mm, chosen.spacing_mm, chosen.drawn_only)
-    references = people.some("train", maps=chosen.references)
+    references = people.references("procedural-1000", chosen.references)
     return SimulatedCase("procedural-1000", "siemens-3t", "gamma 0.7", references).trial(people)
 
 
