@@ -14,6 +14,7 @@ from inference.volume import BoolArray, Float32Array, Float64Array
 from training.simulate.head import Head
 from training.simulate.shapes import enclosed, smooth_field, wavy_field
 from training.simulate.space import LabelArray
+from training.simulate.texture import LIVELY
 from training.simulate.tissues import Tissue
 
 READING: dict[Tissue, tuple[int, ...]] = {
@@ -43,6 +44,7 @@ _NECK_ENDS_MM = -162.0
 _DERMIS_MM = 2.2
 _TABLE_MM = 1.9
 _FAT_BELOW_SKIN_MM = 6.5
+_DEEP_MM = 15.0
 _MARGIN = 6
 
 
@@ -50,7 +52,7 @@ def labelmap_head(path: Path, *, spacing_mm: float = 1.0) -> Head:
     """Read a head from a label map.
 
     What the labels do not tell is invented: the inner part of the labelled skin is the fat below it; soft tissue is
-    fat near the skin, around the optic nerve and in sheets between muscles, and muscle elsewhere; the core of the
+    fat near the skin, behind the eyes and in sheets between muscles, and muscle elsewhere; the core of the
     skull's bone is diploe; below the lower edge of the map, its last slice goes on as a neck.
 
     Parameters
@@ -114,9 +116,10 @@ def _divide(labels: LabelArray, edges_mm: Float64Array, rng: np.random.Generator
     skin, soft = labels == Tissue.SKIN, labels == Tissue.MUSCLE
     bone = (labels == Tissue.CORTICAL_BONE) | (labels == Tissue.MARROW)
     fat = _FAT_BELOW_SKIN_MM * (1 + np.float32(0.2) * smooth_field(rng, labels.shape, 8))
-    sheets = np.abs(_sheets(rng, labels.shape)) < 0.14
+    sheets = np.abs(_sheets(rng, labels.shape))
+    orbits = _behind_eyes(labels, edges_mm) & (sheets > 0.5)
     labels[skin & (depth > _DERMIS_MM)] = Tissue.FAT
-    labels[soft & ((depth < fat) | sheets | _behind_eyes(labels, edges_mm))] = Tissue.FAT
+    labels[soft & ((depth < fat) | orbits | (sheets < np.where(depth < _DEEP_MM, 0.14, 0.05)))] = Tissue.FAT
     labels[(labels == Tissue.CORTICAL_BONE) & (_depth(bone, edges_mm) > _TABLE_MM)] = Tissue.MARROW
 
 
@@ -128,7 +131,7 @@ def _sheets(rng: np.random.Generator, shape: tuple[int, ...]) -> Float32Array:
 
 
 def _behind_eyes(labels: LabelArray, edges_mm: Float64Array) -> BoolArray:
-    """Return where fat fills the orbits: within 12 mm of the eyes, and behind their front third."""
+    """Return the orbits: within 12 mm of the eyes, and behind their front third."""
     eyes = labels == Tissue.VITREOUS
     near = np.zeros(labels.shape, bool)
     if not eyes.any():
@@ -166,7 +169,7 @@ def _centred(labels: LabelArray, edges_mm: Float64Array) -> Float64Array:
 def _at_spacing(labels: LabelArray, affine: Float64Array, spacing_mm: float, seed: int) -> Head:
     edges_mm = np.linalg.norm(affine[:3, :3], axis=0)
     if np.allclose(edges_mm, spacing_mm):
-        return Head(labels, affine, seed)
+        return Head(labels, affine, seed, LIVELY)
     step = spacing_mm / edges_mm
     first = np.floor((step - 1) / 2)  # on a voxel: with whole steps nothing moves
     nearest = [
@@ -176,4 +179,4 @@ def _at_spacing(labels: LabelArray, affine: Float64Array, spacing_mm: float, see
     coarse = affine.copy()
     coarse[:3, :3] = affine[:3, :3] * step
     coarse[:3, 3] = affine[:3, :3] @ first + affine[:3, 3]
-    return Head(labels[np.ix_(*nearest)], coarse, seed)
+    return Head(labels[np.ix_(*nearest)], coarse, seed, LIVELY)
