@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from inference.volume import Float32Array, Float64Array
 from training.simulate.head import Head
-from training.simulate.shapes import smooth_field
+from training.simulate.shapes import SPREAD, smooth_field
 from training.simulate.space import LabelArray
 
 _CELLS = 4
@@ -20,11 +20,11 @@ _SLAB = 24
 _AIR_AROUND = 4
 
 
-def deformed(head: Head, *, seed: int, bend_mm: float = 3.0, scale: float = 0.04) -> Head:
+def deformed(head: Head, *, seed: int, bend_mm: float = 2.0, scale: float = 0.04) -> Head:
     """Deform a head.
 
     Each label is taken from the nearest voxel, so that no tissue is made up between two others. The map is smooth over
-    a quarter of the head; up to a `bend_mm` of about 6 it does not fold. The amounts are invented.
+    a quarter of the head; up to a `bend_mm` of about 8 it does not fold. The amounts are invented.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def deformed(head: Head, *, seed: int, bend_mm: float = 3.0, scale: float = 0.04
     shape = tuple(int(n + 2 * p) for n, p in zip(head.labels.shape, pad, strict=True))
     affine = head.affine.copy()
     affine[:3, 3] -= head.affine[:3, :3] @ pad
-    bends = [np.float32(bend_mm / s) * smooth_field(rng, shape, _CELLS) for s in spacing]
+    bends = [np.float32(bend_mm / SPREAD / s) * smooth_field(rng, shape, _CELLS) for s in spacing]
     back = np.eye(4)
     back[:3, :3] = np.linalg.inv(linear)
     to_source = np.linalg.inv(head.affine) @ back @ affine

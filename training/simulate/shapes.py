@@ -15,6 +15,9 @@ Point: TypeAlias = tuple[float, float, float]
 Coordinates: TypeAlias = tuple[Float32Array, Float32Array, Float32Array]
 """x, y, z (LPS, mm) of the same shape."""
 
+SPREAD = 0.63
+"""Standard deviation of a `smooth_field` of three axes."""
+
 
 def ellipsoid(at: Coordinates, centre: Point, radii: Point) -> Float32Array:
     """Return the distance from an axis-parallel ellipsoid: exact on its surface, first order beside it."""
@@ -59,11 +62,13 @@ def blend(a: Float32Array, b: Float32Array, width_mm: float) -> Float32Array:
 
 
 def smooth_field(rng: np.random.Generator, shape: tuple[int, ...], cells: int) -> Float32Array:
-    """Return a random field of standard deviation about 1 that varies over a `cells`-th of each axis."""
+    """Return a random field of standard deviation `SPREAD`, in 3D, that varies over a `cells`-th of each axis."""
     knots = rng.standard_normal((cells + 3,) * len(shape)).astype(np.float32)
     for axis, size in enumerate(shape):
         knots = np.moveaxis(np.tensordot(_cubic(size, cells), knots, (1, axis)), 0, axis)
-    return np.asarray(knots * np.float32(1.9), np.float32)  # a cubic B-spline takes away about half of the spread
+    return np.asarray(
+        knots * np.float32(1.9), np.float32
+    )  # a cubic B-spline takes away a third of the spread along each axis
 
 
 def _cubic(size: int, cells: int) -> Float32Array:

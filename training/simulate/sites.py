@@ -20,7 +20,7 @@ class ReceiveField:
     rim
         Log gain at 100 mm from the middle of the head against the middle, before the scanner's own correction.
     random
-        Standard deviation of a smooth log gain that differs from scan to scan.
+        Amount of a smooth log gain that differs from scan to scan; its standard deviation is `SPREAD` of it.
     reach_mm
         How far below the middle of the head the gain has fallen to 1/e.
     """
@@ -41,7 +41,7 @@ class TransmitField:
     rim
         Change of that at 100 mm from the middle.
     random
-        Standard deviation of a smooth change that differs from scan to scan.
+        Amount of a smooth change that differs from scan to scan; its standard deviation is `SPREAD` of it.
     """
 
     centre: float

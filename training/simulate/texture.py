@@ -25,7 +25,7 @@ class Texture:
         (Cells, share) of each of the smooth fields that make it: a field varies over such a part of the head's lattice;
         squares of the shares sum to 1.
     spread
-        Tissue -> standard deviation against the mean.
+        Tissue -> amount against the mean; the standard deviation is `SPREAD` of it.
     """
 
     scales: tuple[tuple[int, float], ...]
@@ -62,4 +62,5 @@ def textured(labels: LabelArray, levels: Float32Array, texture: Texture, *, seed
         signal += np.float32(share) * smooth_field(rng, labels.shape, cells)
     signal *= spread[labels]
     signal += levels[labels]
-    return np.maximum(signal, 0, out=signal)
+    np.maximum(signal, 0, out=signal)
+    return np.asarray(signal, np.float32)

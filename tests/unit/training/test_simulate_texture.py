@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from training.simulate.shapes import SPREAD
 from training.simulate.texture import LIVELY, PLAIN, Texture, textured
 from training.simulate.tissues import Tissue
 
@@ -17,7 +18,7 @@ def test_a_tissue_keeps_its_mean_and_spreads_as_told(texture: Texture) -> None:
     labels = np.full(SHAPE, Tissue.WHITE_MATTER, np.uint8)
     signals = [textured(labels, LEVELS, texture, seed=seed) for seed in range(6)]
     assert np.mean(signals) == pytest.approx(1.0, abs=0.02)
-    assert np.std(signals) == pytest.approx(texture.spread[Tissue.WHITE_MATTER], rel=0.25)
+    assert np.std(signals) == pytest.approx(SPREAD * texture.spread[Tissue.WHITE_MATTER], rel=0.25)
 
 
 def test_shares_of_the_scales_make_a_spread_of_one() -> None:
