@@ -1,4 +1,4 @@
-# make demo | make test | make lint | make bench | make evaluate | make docs; each makes .venv first when it is not there.
+# make demo | make test | make lint | make bench | make evaluate | make train-bounded | make docs; each makes .venv first when it is not there.
 SHELL := /bin/bash
 PYTHON ?= python3
 EXTRAS ?= dev
@@ -14,14 +14,17 @@ MODELS ?= harmonize-nyul
 SET ?= default
 OUT ?= evaluation
 RESUME ?=
+RUN ?= build/bounded
+DATA ?=
+FRACTION ?= 1
 KILLS ?= 200
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint chaos bench evaluate docs clean
+.PHONY: help install demo test lint chaos bench evaluate train-bounded docs clean
 
 help:  ## show this
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed: make PYTHON=python3.11 …'; exit 1; }
@@ -52,6 +55,9 @@ bench: $(STAMP)  ## what is measured, each as ratios within one run
 
 evaluate: $(STAMP)  ## the harmonizers against known truth, SET=quick|default|full; MODELS='…'; OUT=folder; RESUME=1: go on
 	@$(BIN)/python -m training.evaluate all --set $(SET) --out '$(OUT)' --models $(MODELS) $(if $(RESUME),--resume)
+
+train-bounded: $(STAMP)  ## train the default harmonizer (an hour or more); RESUME=1: go on; FRACTION=0.05; DATA=folder; RUN=folder
+	@$(BIN)/python -m training.loops.bounded --run '$(RUN)' --fraction $(FRACTION) $(if $(DATA),--data '$(DATA)') $(if $(RESUME),--resume) $(if $(filter command line,$(origin SEED)),--seed $(SEED))
 
 docs: $(STAMP)  ## write the tables in docs/ that come from the code
 	@$(BIN)/python -m dicom_node.route.reference docs/reference/routing-rules.md

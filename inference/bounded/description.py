@@ -33,7 +33,7 @@ def description(source: Profile, look: Look) -> Float32Array:
     own, aim = _picked(source.scaled().deep, source.scaled().head), _picked(look.mean_deep, look.mean_head)
     each = np.array([_picked(deep, head) for deep, head in zip(look.deep, look.head, strict=True)])
     parts = (own - 0.6, aim - 0.6, 4 * (own - aim), 10 * each.std(axis=0), np.array([1 / len(each)]))
-    return np.clip(np.concatenate(parts), -_MOST, _MOST).astype(np.float32)
+    return np.asarray(np.clip(np.concatenate(parts), -_MOST, _MOST), np.float32)
 
 
 def _picked(deep: Float64Array, head: Float64Array) -> Float64Array:

@@ -11,8 +11,8 @@ LARGEST_LOG_GAIN = 0.35
 STEEPEST_LOG_GAIN_PER_MM = 0.01
 """How much the log gain may change from place to place."""
 
-STEEPEST_CURVE = 0.25
-"""How far a local curve may turn contrast up or down: its slope against its chord is 0.75 to 1.25."""
+STEEPEST_CURVE = 0.2
+"""How far a local curve may turn contrast up or down: its slope against its chord is 0.8 to 1.2."""
 
 KNOTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.6, 2.2)
 """Intensities, in parts of a look's `TOP`, between which a local curve is linear in its log gain."""

@@ -98,6 +98,7 @@ class BoundedNetwork(nn.Module):
         self.last_wide = _Block(wide, 128)
         self.up = nn.Conv3d(wide, middle, 1)
         self.last_middle = _Block(middle, 128)
+        self.before_gain, self.before_curve = nn.GroupNorm(8, middle), nn.GroupNorm(8, wide)
         self.to_gain = nn.Conv3d(middle, 1, 3, padding=1)
         self.to_curve = nn.Conv3d(wide, len(KNOTS) - 1, 3, padding=1)
         self.to_trust = nn.Linear(128, 1)
@@ -126,16 +127,29 @@ class BoundedNetwork(nn.Module):
             x = block(x, told)
         told = self.settle(told + self.whole(x.mean(dim=(2, 3, 4))))
         x = self.last_wide(x, told)
-        curves = self.to_curve(functional.silu(x))
+        curves = self.to_curve(functional.silu(self.before_curve(x)))
         y = functional.interpolate(self.up(x), size=kept.shape[2:], mode="trilinear", align_corners=False)
-        gains = self.to_gain(functional.silu(self.last_middle(kept + y, told)))
-        trust = self.to_trust(functional.silu(told))
-        with torch.autocast(image.device.type, enabled=False):  # limits hold in full precision
-            return Correction(
-                trust=torch.sigmoid(trust.float()),
-                log_gain=limit_change(_field(gains.float(), image[:, 2:3].float()), GAIN_MM),
-                log_curve=log_curve(_smoothed(curves.float())),
-            )
+        gains = self.to_gain(functional.silu(self.before_gain(self.last_middle(kept + y, told))))
+        return bounded(self.to_trust(functional.silu(told)), gains, curves, inside=image[:, 2:3])
+
+
+def bounded(trust: Tensor, gains: Tensor, curves: Tensor, *, inside: Tensor) -> Correction:
+    """Make a correction of what a network says: whatever that is, the correction keeps the limits.
+
+    Parameters
+    ----------
+    trust, gains, curves
+        Shapes (batch, 1), (batch, 1, …) in cells of `GAIN_MM`, (batch, knots - 1, …) in cells of `CURVE_MM`; any
+        numbers.
+    inside
+        Shape (batch, 1, …) at 4 mm: how much of each voxel is head.
+    """
+    with torch.autocast(trust.device.type, enabled=False):  # limits hold in full precision
+        return Correction(
+            trust=torch.sigmoid(trust.float()),
+            log_gain=limit_change(_field(gains.float(), inside.float()), GAIN_MM),
+            log_curve=log_curve(_smoothed(curves.float())),
+        )
 
 
 def _places(image: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ def curved(even: Tensor, curves: Sequence[tuple[Curve, Curve]], correction: Corr
 
 def along(curve: Curve, intensities: Tensor) -> Tensor:
     """Apply a curve; the gradient runs along it."""
-    mapped = curve.slopes[-1] * (intensities - curve.source[-1]).clamp_min(0)
+    mapped: Tensor = float(curve.slopes[-1]) * (intensities - float(curve.source[-1])).clamp_min(0)
     for (low, high), slope in zip(pairwise(curve.source.tolist()), curve.slopes.tolist(), strict=False):
         mapped = mapped + slope * (intensities.clamp(low, high) - low)
     return mapped

@@ -8,18 +8,27 @@ from itertools import product
 import numpy as np
 
 from inference.bounded.frame import FINE_MM, SHAPE
-from inference.volume import Float32Array
+from inference.volume import BoolArray, Float32Array
 from training.simulate.shapes import smooth_field
 
 _LARGEST_ORDER = 3
 
 
-def random_field(rng: np.random.Generator) -> Float32Array:
-    """Return one of several kinds of smooth fields; shape `SHAPE`, mean 0, at the most 1 away from it."""
+def random_field(rng: np.random.Generator, inside: BoolArray) -> Float32Array:
+    """Return one of several kinds of smooth fields.
+
+    Parameters
+    ----------
+    rng
+        For all that is random.
+    inside
+        Shape `SHAPE`: the head. In it the field has mean 0 and is at the most 1 away from that.
+    """
     kind = _KINDS[rng.integers(len(_KINDS))]
     field = kind(rng)
-    field -= field.mean()
-    return field / max(float(np.abs(field).max()), 1e-3)
+    head = field[::4, ::4, ::4][inside[::4, ::4, ::4]]
+    level = head.mean()
+    return np.clip((field - level) / max(float(np.abs(head - level).max()), 1e-3), -1.5, 1.5)
 
 
 def _spline(rng: np.random.Generator) -> Float32Array:

@@ -140,7 +140,7 @@ class Pairs:
         for _ in range(self._group):
             kind = KINDS[rng.choice(len(KINDS), p=_REAL_SHARES)]
             truth = head.voxels
-            source, log_gain = _mishap(rng, kind, truth)
+            source, log_gain = _mishap(rng, kind, truth, head.inside)
             cases.append(Case(source, truth, log_gain, head.inside, head.deep, self._real_look(rng, head)))
         return cases
 
@@ -163,7 +163,7 @@ class _Task:
     def __init__(self, rng: np.random.Generator, shares: Sequence[float]) -> None:
         self.kind = KINDS[rng.choice(len(KINDS), p=shares)]
         contrast = random_contrast(rng)
-        self.target = random_protocol(rng, contrast)
+        self.target = random_protocol(rng, contrast, unevenness=0.3)
         self.source = random_protocol(rng, contrast) if self.kind == "scanner" else self.target
         self.seed = int(rng.integers(2**31))
         self.texture = float(rng.uniform(0.5, 2.5))
@@ -184,18 +184,20 @@ def _simulated_case(
         source = _noisy(rng, volumes[1] * np.exp(source_gain), task.source.noise)
         return Case(source, truth, target_gain - source_gain, head.inside, head.deep, look)
     truth = _noisy(rng, truth, task.target.noise)
-    source, log_gain = _mishap(rng, task.kind, truth)
+    source, log_gain = _mishap(rng, task.kind, truth, head.inside)
     return Case(source, truth, log_gain, head.inside, head.deep, look)
 
 
-def _mishap(rng: np.random.Generator, kind: str, truth: Float32Array) -> tuple[Float32Array, Float32Array | None]:
+def _mishap(
+    rng: np.random.Generator, kind: str, truth: Float32Array, inside: BoolArray
+) -> tuple[Float32Array, Float32Array | None]:
     """Return what a mishap makes of an image, and the log gain that would undo it, where it is a gain."""
     if kind == "same":
         return truth, np.zeros_like(truth)
     source, log_gain, top = truth, np.zeros_like(truth), _top(truth)
     if kind in ("field", "both"):
-        gain = 1 + np.float32(rng.uniform(0, 0.35)) * random_field(rng)
-        offset = np.float32(top * rng.choice([0.0, 1.0]) * rng.uniform(0, 0.11)) * random_field(rng)
+        gain = 1 + np.float32(rng.uniform(0, 0.35)) * random_field(rng, inside)
+        offset = np.float32(top * rng.choice([0.0, 1.0]) * rng.uniform(0, 0.11)) * random_field(rng, inside)
         source = np.maximum(truth * gain + offset, 0)
         white = np.float32(0.6 * top)  # an offset counts as the gain that it is where it matters most
         log_gain = -np.log(np.maximum(gain + offset / white, 0.3))

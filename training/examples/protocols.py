@@ -68,13 +68,28 @@ def random_contrast(rng: np.random.Generator) -> str:
     return str(rng.choice(list(_SEQUENCES), p=(0.82, 0.06, 0.06, 0.06)))
 
 
-def random_protocol(rng: np.random.Generator, contrast: str) -> Protocol:
-    """Return a protocol that no site has or, for T1, one of the four sites', hardly changed."""
+def random_protocol(rng: np.random.Generator, contrast: str, *, unevenness: float = 1.0) -> Protocol:
+    """Return a protocol that no site has or, for T1, one of the four sites', hardly changed.
+
+    Parameters
+    ----------
+    rng
+        For all that is random.
+    contrast
+        One of those that `random_contrast` returns.
+    unevenness
+        Of the coils of a protocol that no site has: 1 for any scanner, less for one that is chosen as a target, since
+        it corrects its images. Were both alike, nobody could tell a mishap's field from the target's own.
+    """
     if contrast == "T1" and rng.random() < _OF_A_SITE:
         return of_site(list(SITES.values())[int(rng.integers(len(SITES)))], rng)
     strength: FieldStrength = "3 T" if rng.random() < 0.5 else "1.5 T"
     sequence = _SEQUENCES[contrast](rng)
-    field = ReceiveField(rng.uniform(-0.1, 0.45), rng.uniform(0.03, 0.13), rng.uniform(120, 240))
+    field = ReceiveField(
+        unevenness * rng.uniform(-0.1, 0.45),
+        unevenness * rng.uniform(0.03, 0.13),
+        rng.uniform(120, 240) / unevenness**0.5,
+    )
     return Protocol(contrast, sequence, strength, field, rng.uniform(0.004, 0.03))
 
 

@@ -26,21 +26,38 @@ Without it cases that are nearly right already drown all others, and the network
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """How much the parts of the objective count against one decibel.
+    """How much the parts of the objective count.
 
     Attributes
     ----------
+    decibel
+        One decibel of the result.
     field
-        A mean error of 1 of the log gain.
+        A mean squared error of 1 of the log gain.
     harm
         One decibel below the better of the two curves.
     tame
         A mean squared local curve of 1.
     """
 
-    field: float = 30.0
+    decibel: float = 1.0
+    field: float = 600.0
     harm: float = 0.5
     tame: float = 5.0
+
+    @classmethod
+    def at(cls, step: int) -> Weights:
+        """Return the weights of a step: the field is learned first.
+
+        From the start decibels would teach the network to touch nothing: whatever it does to an image that is nearly
+        right costs more than it gains on one that is not.
+        """
+        share = min(1.0, max(0.1, (step - _FIELD_FIRST) / _FIELD_FIRST))
+        return cls(decibel=share)
+
+
+_FIELD_FIRST = 800
+"""Steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +89,7 @@ def judged(batch: Mapping[str, Tensor], correction: Correction, weights: Weights
     harm = functional.relu(torch.maximum(of_scale, of_base) - ours)
     field = _field_error(batch, correction.log_gain)
     tame = correction.log_curve.square().flatten(1).mean(dim=1)
-    loss = -ours + weights.harm * harm + weights.field * field + weights.tame * tame
+    loss = weights.decibel * (weights.harm * harm - ours) + weights.field * field + weights.tame * tame
     return Judged(loss, ours, of_scale, of_base)
 
 
@@ -92,10 +109,10 @@ def _psnr(result: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
 
 
 def _field_error(batch: Mapping[str, Tensor], log_gain: Tensor) -> Tensor:
-    """Return the mean error of the log gain inside the head, where the truth is known; its mean level is free."""
+    """Return the mean squared error of the log gain inside the head, where the truth is known; its mean level is free."""
     inside = functional.avg_pool3d(batch["image"][:, 2:3], 4)
     error = log_gain - batch["gain"]
     total = inside.flatten(1).sum(1).clamp_min(1e-3)
     level = (error * inside).flatten(1).sum(1) / total
-    error = (error - level.reshape(-1, 1, 1, 1, 1)).abs() * inside
+    error = (error - level.reshape(-1, 1, 1, 1, 1)).square() * inside
     return error.flatten(1).sum(1) / total * batch["gain_known"][:, 0]
