@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from dicom_node.demo.comparison import Comparison
 from dicom_node.demo.follow import Progress
 from dicom_node.demo.pacs_client import PacsClient, PacsRefused
 from dicom_node.demo.sources import SourceSeries
@@ -73,6 +74,8 @@ class Outcome:
         What the model aims at; the model itself where it has no target.
     proof
         Of a derived series.
+    against_truth
+        How near it came, of a derived series whose truth is known.
     """
 
     source: SourceSeries
@@ -83,6 +86,7 @@ class Outcome:
     target: str = ""
     seconds: Mapping[str, float] | None = None
     proof: Proof | None = None
+    against_truth: Comparison | None = None
 
 
 def prove(pacs: PacsClient, source: SourceSeries, job: Job, folder: Path) -> Proof:

@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,11 @@ from dicom_node.demo.outcome import Kind
 from dicom_node.demo.output import prepare_output
 from dicom_node.demo.pacs import EmbeddedPacs
 from dicom_node.demo.pacs_client import PacsClient
-from dicom_node.demo.report import draw_pairs, fetch_and_judge, show
+from dicom_node.demo.report import AGAINST_TRUTH, BEFORE_AFTER, fetch_and_judge, look_at, show
 from dicom_node.demo.scanner_send import Answer
 from dicom_node.demo.sending import Sent, send_files, send_scans
 from dicom_node.demo.sources import SourceSeries, read_sources
+from dicom_node.demo.truth import Truths
 from dicom_node.demo.virtual_scanner import demo_study
 from dicom_node.dimse.library import prepare_library
 from dicom_node.errors import RefusedToStart
@@ -48,6 +50,26 @@ class Running:
     pacs: EmbeddedPacs | OrthancPacs
     configuration: Configuration
     node: NodeProcess
+    background: Executor
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What was sent.
+
+    Attributes
+    ----------
+    sources
+        SeriesInstanceUID -> series, in the order that they were sent.
+    sent
+        The node's answers.
+    truths
+        Of the series that are simulated.
+    """
+
+    sources: Mapping[str, SourceSeries]
+    sent: Sent
+    truths: Truths
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,22 +106,21 @@ def run(options: Options, narrator: Narrator, stack: ExitStack) -> int:
     folder = prepare_output(options.output, keep_out_of=options.input)
     running = start(options, folder, narrator, stack)
     if options.input is None:
-        sources, sent = send_virtual_study(running, narrator)
+        study = send_virtual_study(running, narrator)
     else:
-        sources, sent = send_own_study(options.input, running, narrator)
-    tell_refusals(sent, options.input, narrator)
-    progress = wait(running, sources, sent, options.quiet_limit_s, narrator)
+        study = send_own_study(options.input, running, narrator)
+    tell_refusals(study.sent, options.input, narrator)
+    progress = wait(running, study, options.quiet_limit_s, narrator)
 
     narrator.step("Asking the PACS for what it got, and fetching it.")
     viewer = PacsClient(LOOPBACK, running.pacs.port, running.pacs.ae_title)
-    refused = {uid: why for uid, series in sources.items() if (why := sent.why_nothing(series))}
-    lines = fetch_and_judge(sources, progress, pacs=viewer, folder=folder / "derived", refused=refused)
-    picture = folder / "before_after.png"
-    undrawn = draw_pairs(lines, picture)
+    refused = {uid: why for uid, series in study.sources.items() if (why := study.sent.why_nothing(series))}
+    lines = fetch_and_judge(study.sources, progress, pacs=viewer, folder=folder / "derived", refused=refused)
+    lines, problems = look_at(lines, study.truths, folder)
     show(narrator, lines)
-    for reason in undrawn:
-        narrator.note(reason)
-    tell_places(running, picture, narrator)
+    for problem in problems:
+        narrator.note(problem)
+    tell_places(running, narrator)
     if options.keep:
         keep(running, narrator)
     return int(not lines or any(line.kind is Kind.FAILED for line in lines))
@@ -123,10 +144,10 @@ def start(options: Options, folder: Path, narrator: Narrator, stack: ExitStack) 
         f"For a short demo it waits {SETTLE_S} s after a gapless stack, {SILENCE_S} s where silence must tell."
     )
     node = stack.enter_context(NodeProcess(configuration, folder / "node.log"))
-    return Running(folder, pacs, configuration, node)
+    return Running(folder, pacs, configuration, node, stack.enter_context(ThreadPoolExecutor(1)))
 
 
-def send_virtual_study(running: Running, narrator: Narrator) -> tuple[dict[str, SourceSeries], Sent]:
+def send_virtual_study(running: Running, narrator: Narrator) -> Study:
     """Have the virtual scanners scan a head, write what they send into a folder, and send it."""
     narrator.step("Scanning a simulated head on the virtual scanners.")
     folder = running.folder / "study"
@@ -137,12 +158,13 @@ def send_virtual_study(running: Running, narrator: Narrator) -> tuple[dict[str, 
             for image, dataset in enumerate(scan.datasets, start=1):
                 dataset.save_as(folder / str(number) / f"IM{image:04d}.dcm", enforce_file_format=True)
     sources = read_sources(folder)
+    truths = Truths({scan.series_uid: scan.scene for scan in scans if scan.scene is not None}, running.background)
     with sending(running, sources, narrator) as count:
-        return sources, send_scans(scans, sources, running.configuration, count)
+        return Study(sources, send_scans(scans, sources, running.configuration, count), truths)
 
 
-def send_own_study(folder: Path, running: Running, narrator: Narrator) -> tuple[dict[str, SourceSeries], Sent]:
-    """Send the user's own files.
+def send_own_study(folder: Path, running: Running, narrator: Narrator) -> Study:
+    """Send the user's own files, of which no truth is known.
 
     Raises
     ------
@@ -154,7 +176,7 @@ def send_own_study(folder: Path, running: Running, narrator: Narrator) -> tuple[
     if not sources:
         raise RefusedToStart(f"--input {folder} holds no DICOM images (files with a preamble and DICM, PS3.10)")
     with sending(running, sources, narrator) as count:
-        return sources, send_files(folder, running.configuration, count)
+        return Study(sources, send_files(folder, running.configuration, count), Truths({}, running.background))
 
 
 @contextmanager
@@ -182,16 +204,16 @@ def tell_refusals(sent: Sent, folder: Path | None, narrator: Narrator) -> None:
         narrator.note(f"Not taken by the node: {number} instances, answer: {said}")
 
 
-def wait(
-    running: Running, sources: Mapping[str, SourceSeries], sent: Sent, quiet_limit_s: float, narrator: Narrator
-) -> Progress:
-    """Follow the node's work until it is over, telling what settles on the way."""
+def wait(running: Running, study: Study, quiet_limit_s: float, narrator: Narrator) -> Progress:
+    """Follow the node's work until it is over, telling what settles on the way; truths are scanned meanwhile."""
     ledger = Ledger(load_settings(running.configuration.node_yaml).ledger_url)
-    expected = {uid: accepted for uid, series in sources.items() if (accepted := sent.accepted(series))}
+    expected = {uid: accepted for uid, series in study.sources.items() if (accepted := study.sent.accepted(series))}
     told: set[str] = set()
 
     def tell(progress: Progress) -> None:
-        for key, text in settled(progress, sources).items():
+        for job in progress.jobs:
+            study.truths.begin(job.series_uid, job.target or "")
+        for key, text in settled(progress, study.sources).items():
             if key not in told:
                 told.add(key)
                 narrator.step(text)
@@ -230,20 +252,21 @@ def settled(progress: Progress, sources: Mapping[str, SourceSeries]) -> dict[str
     return lines
 
 
-def tell_places(running: Running, picture: Path, narrator: Narrator) -> None:
+def tell_places(running: Running, narrator: Narrator) -> None:
     """Say where everything lies."""
     folder = running.folder
     places = {
         "what was sent": folder / "study",
         "derived series": folder / "derived",
-        "before and after": picture,
+        "before and after": folder / BEFORE_AFTER,
+        "against the truth": folder / AGAINST_TRUTH,
         "rules": running.configuration.rules,
         "node's log": folder / "node.log",
         "everything": folder,
     }
     for what, path in places.items():
         if path.exists():
-            narrator.note(f"{what + ':':18}{path}")
+            narrator.note(f"{what + ':':19}{path}")
     narrator.note("It holds copies of the images that were sent; the next demo deletes it. For research use only.")
 
 

@@ -18,6 +18,7 @@ from dicom_node.demo.scanner_headers import (
     timing,
 )
 from dicom_node.demo.scanner_images import Examination, SeriesPlan, images
+from dicom_node.demo.truth import Scene
 from training.simulate.ct import HEAD_CT, ct_scan
 from training.simulate.grid import Grid, Plane
 from training.simulate.head import Head, procedural_head
@@ -44,11 +45,19 @@ class ScannedSeries:
         Of the scanner.
     datasets
         Its images, in the order in which the scanner sends them.
+    scene
+        What another scanner needs to scan the same; None where there is no one volume of MR.
     """
 
     name: str
     ae_title: str
     datasets: list[Dataset]
+    scene: Scene | None = None
+
+    @property
+    def series_uid(self) -> str:
+        """SeriesInstanceUID."""
+        return str(self.datasets[0].SeriesInstanceUID)
 
 
 def demo_study(seed: int, *, spacing_mm: float = 1.0, study: str = "") -> list[ScannedSeries]:
@@ -122,7 +131,8 @@ def _ge_t1(head: Head, examination: Examination, coarser: float) -> ScannedSerie
         attributes=timing(_GE_T1) | inversion(_GE_T1) | {"MRAcquisitionType": "3D", "ImagesInAcquisition": slices},
         private=ge_counts(slices),
     )
-    return ScannedSeries("GE 1.5 T T1", GE_MR.ae_title, images(scan(head, site, seed=plan.number), plan, examination))
+    datasets = images(scan(head, site, seed=plan.number), plan, examination)
+    return ScannedSeries("GE 1.5 T T1", GE_MR.ae_title, datasets, Scene(head, site.grid))
 
 
 def _philips_t1(head: Head, examination: Examination, coarser: float) -> ScannedSeries:
@@ -135,9 +145,8 @@ def _philips_t1(head: Head, examination: Examination, coarser: float) -> Scanned
         attributes=timing(site.sequence) | {"MRAcquisitionType": "3D"},
         private=philips_counts(site.grid.shape[0]),
     )
-    return ScannedSeries(
-        "Philips 3 T T1", PHILIPS_MR.ae_title, images(scan(head, site, seed=plan.number), plan, examination)
-    )
+    datasets = images(scan(head, site, seed=plan.number), plan, examination)
+    return ScannedSeries("Philips 3 T T1", PHILIPS_MR.ae_title, datasets, Scene(head, site.grid))
 
 
 def _ct(head: Head, examination: Examination, coarser: float) -> ScannedSeries:
