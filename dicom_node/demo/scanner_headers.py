@@ -1,15 +1,13 @@
-"""Header habits of the virtual scanners: what GE, Philips and Siemens write into MR and CT series."""
+"""Header habits of the virtual scanners: what GE, Philips, Siemens and Canon write into MR and CT series."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydicom import Dataset
 from pydicom.uid import UID, CTImageStorage, MRImageStorage
-
-from training.simulate.sequences import Mprage, Sequence, SpoiledGradientEcho
 
 SIMULATED = "SIMULATED: a procedural head, not a patient"
 
@@ -80,6 +78,8 @@ class Habits:
         Keyword -> value.
     private
         Its private elements that are the same in all images.
+    counts
+        Takes the number of images in a series to the private elements that tell it.
     """
 
     ae_title: str
@@ -87,6 +87,17 @@ class Habits:
     pixels: PixelFormat
     attributes: Mapping[str, Any]
     private: tuple[PrivateBlock, ...] = ()
+    counts: Callable[[int], tuple[PrivateBlock, ...]] = lambda images: ()
+
+
+def ge_counts(images: int) -> tuple[PrivateBlock, ...]:
+    """Return how GE tells the number of images in the series."""
+    return (PrivateBlock(0x0025, "GEMS_SERS_01", ((0x07, "SL", images), (0x19, "SL", images))),)
+
+
+def philips_counts(images: int) -> tuple[PrivateBlock, ...]:
+    """Return how Philips tells the number of slices in the series."""
+    return (PrivateBlock(0x2001, "Philips Imaging DD 001", ((0x18, "SL", images),)),)
 
 
 _MR = {"Modality": "MR", "ImagedNucleus": "1H", "NumberOfAverages": 1, "EchoNumbers": 1, "AngioFlag": "N"}
@@ -97,16 +108,11 @@ GE_MR = Habits(
     pixels=PixelFormat(bits_stored=16, signed=True),
     attributes=_MR | {
         "Manufacturer": "GE MEDICAL SYSTEMS",
-        "ManufacturerModelName": "SIGNA EXCITE",
         "StationName": "GEVIRTUAL",
         "SoftwareVersions": "SIMULATED",
-        "DeviceSerialNumber": "000000000GE15T",
+        "DeviceSerialNumber": "0000000000GEMR",
         "ImageType": ["ORIGINAL", "PRIMARY", "OTHER"],
-        "ScanningSequence": "GR",
-        "SequenceVariant": ["SS", "SP"],
         "ScanOptions": ["FAST_GEMS", "EDR_GEMS", "FILTERED_GEMS"],
-        "MagneticFieldStrength": 1.5,
-        "ImagingFrequency": 63.86,
         "PixelBandwidth": 244.141,
         "ReceiveCoilName": "8HRBRAIN",
         "VariableFlipAngleFlag": "N",
@@ -115,6 +121,7 @@ GE_MR = Habits(
         PrivateBlock(0x0009, "GEMS_IDEN_01", ((0x01, "LO", "GE_GENESIS_FF"), (0x02, "SH", "VIRTUAL"))),
         PrivateBlock(0x0043, "GEMS_PARM_01", ((0x2F, "SS", 0),)),  # magnitude image
     ),
+    counts=ge_counts,
 )  # fmt: skip
 PHILIPS_MR = Habits(
     ae_title="PHILIPS_MR",
@@ -122,19 +129,52 @@ PHILIPS_MR = Habits(
     pixels=PixelFormat(bits_stored=12, signed=False, rescale_type="normalized", fills_bits=True),
     attributes=_MR | {
         "Manufacturer": "Philips Medical Systems",
-        "ManufacturerModelName": "Achieva",
         "StationName": "PHVIRTUAL",
         "SoftwareVersions": "SIMULATED",
-        "DeviceSerialNumber": "00PH3T",
-        "ImageType": ["ORIGINAL", "PRIMARY", "M_FFE", "M", "FFE"],
-        "ScanningSequence": "GR",
-        "SequenceVariant": "MP",
+        "DeviceSerialNumber": "00PHMR",
         "ScanOptions": "OTHER",
-        "MagneticFieldStrength": 3.0,
-        "ImagingFrequency": 127.7685,
         "PixelBandwidth": 142.0,
         "ReceiveCoilName": "SENSE-Head-8",
         "TransmitCoilName": "B",
+    },
+    counts=philips_counts,
+)  # fmt: skip
+SIEMENS_MR = Habits(
+    ae_title="SIEMENS_MR",
+    sop_class_uid=MRImageStorage,
+    pixels=PixelFormat(bits_stored=12, signed=False),
+    attributes=_MR | {
+        "Manufacturer": "SIEMENS",
+        "StationName": "SIEVIRTUAL",
+        "SoftwareVersions": "SIMULATED",
+        "DeviceSerialNumber": "00000SIEMR",
+        "ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "NORM"],
+        "ScanOptions": "",
+        "PixelBandwidth": 200,
+        "TransmitCoilName": "Body",
+        "VariableFlipAngleFlag": "N",
+        "dBdt": 0,
+        "WindowCenterWidthExplanation": "Algo1",
+    },
+    private=(
+        PrivateBlock(0x0029, "SIEMENS CSA HEADER", ()),  # only the creator: its elements are protocols of real scans
+        PrivateBlock(0x0051, "SIEMENS MR HEADER", ((0x0F, "LO", "HEA;HEP"), (0x16, "LO", "M/ND/NORM"))),
+    ),
+)  # fmt: skip
+CANON_MR = Habits(
+    ae_title="CANON_MR",
+    sop_class_uid=MRImageStorage,
+    pixels=PixelFormat(bits_stored=16, signed=True),
+    attributes=_MR | {
+        "Manufacturer": "CANON_MEC",
+        "StationName": "CANVIRTUAL",
+        "SoftwareVersions": "SIMULATED",
+        "DeviceSerialNumber": "0000CANMR",
+        "ImageType": ["ORIGINAL", "PRIMARY", "GDC"],
+        "ScanOptions": "",
+        "PixelBandwidth": 244,
+        "TransmitCoilName": "QD Whole Body",
+        "ReceiveCoilName": "32ch Head SPDR",
     },
 )  # fmt: skip
 SIEMENS_CT = Habits(
@@ -159,34 +199,6 @@ SIEMENS_CT = Habits(
         "FilterType": "0",
     },
 )  # fmt: skip
-
-
-def timing(sequence: Sequence) -> dict[str, Any]:
-    """Return the MR timing attributes of a sequence, RepetitionTime as GE and Philips mean it: pulse to pulse."""
-    if isinstance(sequence, SpoiledGradientEcho):
-        return {
-            "RepetitionTime": sequence.repetition_ms, "EchoTime": sequence.echo_ms, "FlipAngle": sequence.flip_deg,
-            "EchoTrainLength": 1,
-        }  # fmt: skip
-    return {
-        "RepetitionTime": sequence.echo_spacing_ms, "EchoTime": sequence.echo_ms, "FlipAngle": sequence.flip_deg,
-        "EchoTrainLength": sequence.echoes,
-    }  # fmt: skip
-
-
-def inversion(sequence: Mprage) -> dict[str, Any]:
-    """Return how GE tells of an inversion; Philips hides it behind SequenceVariant MP."""
-    return {"ScanningSequence": ["GR", "IR"], "InversionTime": sequence.inversion_ms}
-
-
-def ge_counts(images: int) -> tuple[PrivateBlock, ...]:
-    """Return how GE tells the number of images in the series."""
-    return (PrivateBlock(0x0025, "GEMS_SERS_01", ((0x07, "SL", images), (0x19, "SL", images))),)
-
-
-def philips_counts(images: int) -> tuple[PrivateBlock, ...]:
-    """Return how Philips tells the number of slices in the series."""
-    return (PrivateBlock(0x2001, "Philips Imaging DD 001", ((0x18, "SL", images),)),)
 
 
 def philips_scale(rescale_slope: float) -> tuple[PrivateBlock, ...]:

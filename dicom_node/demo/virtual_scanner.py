@@ -8,26 +8,24 @@ from pathlib import Path
 
 from pydicom import Dataset
 
-from dicom_node.demo.scanner_headers import (
-    GE_MR,
-    PHILIPS_MR,
-    SIEMENS_CT,
-    ge_counts,
-    inversion,
-    philips_counts,
-    timing,
-)
+from dicom_node.demo.scanner_headers import GE_MR, SIEMENS_CT
 from dicom_node.demo.scanner_images import Examination, SeriesPlan, images
+from dicom_node.demo.scanner_sequences import attributes_of
+from dicom_node.demo.scanner_series import HABITS, series_of
 from dicom_node.demo.truth import Scene
 from training.simulate.ct import HEAD_CT, ct_scan
 from training.simulate.grid import Grid, Plane
 from training.simulate.head import Head, procedural_head
 from training.simulate.scan import scan
 from training.simulate.sequences import Mprage, SpoiledGradientEcho
-from training.simulate.sites import ADNI, SMC
+from training.simulate.sites import ADNI, SMC, Site
 
-_GE_T1 = Mprage(cycle_ms=2400, inversion_ms=1000, echoes=124, echo_spacing_ms=9.2, echo_ms=3.9, flip_deg=8)
-_GE_GRID = Grid("sagittal", (124, 256, 256), (1.5, 0.9375, 0.9375))
+_GE = replace(
+    ADNI,
+    sequence=Mprage(cycle_ms=2400, inversion_ms=1000, echoes=124, echo_spacing_ms=9.2, echo_ms=3.9, flip_deg=8),
+    grid=Grid("sagittal", (124, 256, 256), (1.5, 0.9375, 0.9375)),
+)
+"""Thicker slices than at that site: a series of another length than Philips's."""
 _LOCALIZER = SpoiledGradientEcho(repetition_ms=25, echo_ms=4.5, flip_deg=30)
 _LOCALIZER_CENTRE = (0.0, -11.0, -20.0)
 _PLANES: tuple[Plane, ...] = ("axial", "sagittal", "coronal")
@@ -80,8 +78,8 @@ def demo_study(seed: int, *, spacing_mm: float = 1.0, study: str = "") -> list[S
     coarser = max(spacing_mm, 1.0)
     return [
         _localizer(coarse_head, examination, coarser),
-        _ge_t1(head, examination, coarser),
-        _philips_t1(head, examination, coarser),
+        _t1("GE 1.5 T T1", 2, site=_coarse(_GE, coarser), head=head, examination=examination),
+        _t1("Philips 3 T T1", 301, site=_coarse(SMC, coarser), head=head, examination=examination),
         _ct(head, examination, coarser),
     ]
 
@@ -100,59 +98,39 @@ def save_study(study: Iterable[ScannedSeries], folder: Path) -> list[Path]:
 
 def _localizer(head: Head, examination: Examination, coarser: float) -> ScannedSeries:
     """Scan three single slices, one a plane: no volume, and no model may see it."""
+    site = replace(ADNI, sequence=_LOCALIZER)
     plan = SeriesPlan(
         number=1,
         description="3-Plane Localizer",
         habits=GE_MR,
-        frame=GE_MR.ae_title,
-        attributes=timing(_LOCALIZER) | {
+        frame=site.name,
+        attributes=attributes_of(site, "axial") | {
             "ImageType": ["ORIGINAL", "PRIMARY", "OTHER", "LOCALIZER"],
             "MRAcquisitionType": "2D",
             "ImagesInAcquisition": len(_PLANES),
         },
-        private=ge_counts(len(_PLANES)),
+        private=GE_MR.counts(len(_PLANES)),
     )  # fmt: skip
     datasets = []
     for number, plane in enumerate(_PLANES, start=1):
         grid = _coarser(Grid(plane, (1, 256, 256), (5.0, 1.0, 1.0), centre_mm=_LOCALIZER_CENTRE), coarser)
-        volume = scan(head, replace(ADNI, sequence=_LOCALIZER, grid=grid), seed=number)
-        datasets += images(volume, plan, examination, first=number)
+        datasets += images(scan(head, site, seed=number, grid=grid), plan, examination, first=number)
     return ScannedSeries("localizer", GE_MR.ae_title, datasets)
 
 
-def _ge_t1(head: Head, examination: Examination, coarser: float) -> ScannedSeries:
-    site = replace(ADNI, sequence=_GE_T1, grid=_coarser(_GE_GRID, coarser))
-    slices = site.grid.shape[0]
-    plan = SeriesPlan(
-        number=2,
-        description="Sag 3D T1 IR-SPGR",
-        habits=GE_MR,
-        frame=GE_MR.ae_title,
-        attributes=timing(_GE_T1) | inversion(_GE_T1) | {"MRAcquisitionType": "3D", "ImagesInAcquisition": slices},
-        private=ge_counts(slices),
-    )
-    datasets = images(scan(head, site, seed=plan.number), plan, examination)
-    return ScannedSeries("GE 1.5 T T1", GE_MR.ae_title, datasets, Scene(head, site.grid))
-
-
-def _philips_t1(head: Head, examination: Examination, coarser: float) -> ScannedSeries:
-    site = replace(SMC, grid=_coarser(SMC.grid, coarser))
-    plan = SeriesPlan(
-        number=301,
-        description="3D_T1_TFE_SAG",
-        habits=PHILIPS_MR,
-        frame=PHILIPS_MR.ae_title,
-        attributes=timing(site.sequence) | {"MRAcquisitionType": "3D"},
-        private=philips_counts(site.grid.shape[0]),
-    )
-    datasets = images(scan(head, site, seed=plan.number), plan, examination)
-    return ScannedSeries("Philips 3 T T1", PHILIPS_MR.ae_title, datasets, Scene(head, site.grid))
+def _t1(name: str, number: int, *, site: Site, head: Head, examination: Examination) -> ScannedSeries:
+    datasets = series_of(scan(head, site, seed=number), site, examination=examination, number=number)
+    return ScannedSeries(name, HABITS[site.vendor].ae_title, datasets, Scene(head, site.grid))
 
 
 def _ct(head: Head, examination: Examination, coarser: float) -> ScannedSeries:
     plan = SeriesPlan(number=4, description="Head  2.5  H30s", habits=SIEMENS_CT, frame=SIEMENS_CT.ae_title)
     volume = ct_scan(head, seed=plan.number, grid=_coarser(HEAD_CT, coarser))
     return ScannedSeries("CT", SIEMENS_CT.ae_title, images(volume, plan, examination))
+
+
+def _coarse(site: Site, factor: float) -> Site:
+    return replace(site, grid=_coarser(site.grid, factor))
 
 
 def _coarser(grid: Grid, factor: float) -> Grid:

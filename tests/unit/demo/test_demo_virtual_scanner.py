@@ -16,7 +16,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import JPEG2000Lossless, MRImageStorage
 from pynetdicom import AE, evt
 
-from dicom_node.demo.scanner_headers import GE_MR, PHILIPS_MR, SIEMENS_CT, Habits
+from dicom_node.demo.scanner_headers import CANON_MR, GE_MR, PHILIPS_MR, SIEMENS_CT, SIEMENS_MR, Habits
 from dicom_node.demo.scanner_images import Examination, SeriesPlan, images
 from dicom_node.demo.scanner_send import Node, send, send_folder
 from dicom_node.demo.virtual_scanner import ScannedSeries, demo_study, save_study
@@ -30,7 +30,9 @@ def study() -> list[ScannedSeries]:
     return demo_study(5, spacing_mm=4.0)
 
 
-@pytest.mark.parametrize("habits", [GE_MR, PHILIPS_MR, SIEMENS_CT], ids=lambda habits: habits.ae_title)
+@pytest.mark.parametrize(
+    "habits", [GE_MR, PHILIPS_MR, SIEMENS_MR, CANON_MR, SIEMENS_CT], ids=lambda habits: habits.ae_title
+)
 @pytest.mark.parametrize("tilt_deg", [0.0, 6.0])
 def test_images_give_back_the_volume_that_they_were_written_from(habits: Habits, tilt_deg: float) -> None:
     grid = Grid("sagittal", (6, 9, 8), (1.5, 0.9375, 0.8), tilt_deg)
