@@ -23,7 +23,7 @@ def random_curve(rng: np.random.Generator) -> Float32Array:
         knots = np.linspace(0, 2, int(rng.integers(4, 8)))
         rises = np.exp(rng.normal(0, 0.45, knots.size - 1) + rng.normal(0, 0.5) * (knots[1:] - 1))
         table = PchipInterpolator(knots, np.concatenate(([0], np.cumsum(rises))))(_TABLE)
-    return (table / np.interp(1.0, _TABLE, table)).astype(np.float32)
+    return np.asarray(table / np.interp(1.0, _TABLE, table), np.float32)
 
 
 def apply_curve(curve: Float32Array, voxels: Float32Array) -> Float32Array:

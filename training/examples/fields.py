@@ -28,7 +28,7 @@ def random_field(rng: np.random.Generator, inside: BoolArray) -> Float32Array:
     field = kind(rng)
     head = field[::4, ::4, ::4][inside[::4, ::4, ::4]]
     level = head.mean()
-    return np.clip((field - level) / max(float(np.abs(head - level).max()), 1e-3), -1.5, 1.5)
+    return np.asarray(np.clip((field - level) / max(float(np.abs(head - level).max()), 1e-3), -1.5, 1.5), np.float32)
 
 
 def _spline(rng: np.random.Generator) -> Float32Array:

@@ -95,7 +95,8 @@ def prepare_real(volume: Volume, *, contrast: str, subject: str) -> RealHead:
     """Bring a real volume into the frame."""
     seen = framed(volume, find_head(volume))
     top = float(np.percentile(seen.voxels[seen.inside], 99.9))
-    return RealHead(np.maximum(seen.voxels, 0) / np.float32(top), seen.inside, seen.deep, contrast, subject)
+    voxels = np.asarray(np.maximum(seen.voxels, 0) / top, np.float32)
+    return RealHead(voxels, seen.inside, seen.deep, contrast, subject)
 
 
 def _sampled(rng: np.random.Generator, where: BoolArray) -> NDArray[np.int64]:

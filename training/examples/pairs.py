@@ -22,6 +22,7 @@ from training.examples.heads import RealHead, SimulatedHead, read_simulated
 from training.examples.protocols import Protocol, person_of, random_contrast, random_protocol
 from training.simulate.shapes import smooth_field
 from training.simulate.sites import ReceiveField
+from training.simulate.texture import LIVELY
 from training.simulate.tissues import Tissue
 
 KINDS = ("curve", "field", "both", "scanner", "same")
@@ -33,12 +34,7 @@ _MOST_REFERENCES = 6
 _PROFILED = 30_000
 """Voxels that a profile is taken from in training: enough for a percentile to be within 1 %."""
 
-_TEXTURE = np.array([
-    {Tissue.MUSCLE: 0.11, Tissue.FAT: 0.08, Tissue.MARROW: 0.20, Tissue.SKIN: 0.10, Tissue.MUCOSA: 0.15,
-     Tissue.GREY_MATTER: 0.07, Tissue.WHITE_MATTER: 0.04, Tissue.CEREBELLAR_CORTEX: 0.07, Tissue.STRIATUM: 0.05,
-     Tissue.THALAMUS: 0.06, Tissue.BRAIN_STEM: 0.04}.get(tissue, 0.0)
-    for tissue in Tissue
-], np.float32)  # fmt: skip
+_TEXTURE = np.array([LIVELY.spread.get(tissue, 0.0) for tissue in Tissue], np.float32)
 
 _NOISE = np.random.default_rng(0).standard_normal(2 * int(np.prod(SHAPE)), np.float32)
 
@@ -111,7 +107,7 @@ class Pairs:
         flat, textured = (np.stack(each) for each in zip(*rows, strict=True))
         parts = head.parts.reshape(len(head.parts), -1).astype(np.float32)
         signals = (flat / 255) @ parts
-        signals += ((textured / 255) @ parts) * smooth_field(rng, SHAPE, 32).reshape(1, -1)
+        signals += ((textured / 255) @ parts) * _texture(rng).reshape(1, -1)
         volumes = np.maximum(signals, 0).reshape(len(rows), *SHAPE)
         return [
             _simulated_case(rng, task, head, volumes[2 * k : 2 * k + 2], self._reference_look(rng, task))
@@ -157,6 +153,12 @@ class Pairs:
         return Look(head.contrast, np.array([p.deep for p in scaled]), np.array([p.head for p in scaled]))
 
 
+def _texture(rng: np.random.Generator) -> Float32Array:
+    """Return how tissue differs from place to place: from region to region, and finely; see `simulate.texture`."""
+    wide, fine = smooth_field(rng, SHAPE, int(rng.integers(8, 17))), smooth_field(rng, SHAPE, int(rng.integers(24, 41)))
+    return np.asarray(np.float32(0.8) * wide + np.float32(0.6) * fine, np.float32)
+
+
 class _Task:
     """What is asked for in one simulated example."""
 
@@ -166,7 +168,7 @@ class _Task:
         self.target = random_protocol(rng, contrast, unevenness=0.3)
         self.source = random_protocol(rng, contrast) if self.kind == "scanner" else self.target
         self.seed = int(rng.integers(2**31))
-        self.texture = float(rng.uniform(0.5, 2.5))
+        self.texture = float(rng.uniform(0.5, 1.6))
 
 
 def _levels(protocol: Protocol, person: int, texture: float) -> tuple[Float32Array, Float32Array]:

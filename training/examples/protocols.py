@@ -45,7 +45,7 @@ class Protocol:
     def levels(self, person: Mapping[Tissue, Relaxation]) -> Float32Array:
         """Return the signal of every tissue of a person; white matter's is 1."""
         signals = np.array([self.sequence.signal(person[tissue]) for tissue in Tissue])
-        return (signals / signals[Tissue.WHITE_MATTER]).astype(np.float32)
+        return np.asarray(signals / signals[Tissue.WHITE_MATTER], np.float32)
 
 
 def person_of(

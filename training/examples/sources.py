@@ -14,6 +14,7 @@ from training.evaluate.people import LABELMAPS
 from training.evaluate.real import read_real
 from training.evaluate.splits import read_splits
 from training.examples.heads import RealHead, prepare_real, prepare_simulated
+from training.simulate.deform import deformed
 from training.simulate.head import Head, procedural_head
 from training.simulate.labelmap import labelmap_head
 
@@ -55,9 +56,10 @@ def gathered(data: Path | None, cache: Path, *, procedural: int, deformations: i
     drawn: dict[str, Callable[[], Head]] = {
         f"procedural-{seed:03d}": partial(procedural_head, seed) for seed in (*range(procedural), _WATCHED)
     }
-    splits, maps = read_splits(), {}
-    for number in splits.labelmaps.train if data is not None else ():
-        path = data / LABELMAPS / f"synthseg_labels_{number}.nii.gz"
+    splits = read_splits()
+    maps: dict[str, Callable[[], Head]] = {}
+    paths = {} if data is None else _labelmaps(data)
+    for number, path in paths.items():
         maps[f"labels-{number}"] = partial(labelmap_head, path)
         for seed in range(deformations):
             maps[f"labels-{number}-{seed}"] = partial(_deformed, path, seed)
@@ -69,9 +71,12 @@ def gathered(data: Path | None, cache: Path, *, procedural: int, deformations: i
     return Sources(files[0], files[1], _real(data, cache) if data else ())
 
 
-def _deformed(path: Path, seed: int) -> Head:
-    from training.simulate.deform import deformed
+def _labelmaps(data: Path) -> dict[str, Path]:
+    numbers = read_splits().labelmaps.train
+    return {number: data / LABELMAPS / f"synthseg_labels_{number}.nii.gz" for number in numbers}
 
+
+def _deformed(path: Path, seed: int) -> Head:
     return deformed(labelmap_head(path), seed=seed)
 
 

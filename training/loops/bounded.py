@@ -2,7 +2,8 @@
 
 A run is a folder: ``log.csv`` (a line every few steps), ``state.safetensors`` (to go on from), ``weights.safetensors``
 (the averaged network, what a bundle is made of). The same configuration and seed draw the same examples; a run that was
-interrupted goes on where it was (``--resume``); ``--fraction 0.05`` does the first twentieth of it, by the same schedule.
+interrupted goes on where it was (``--resume``); ``--fraction 0.05`` does the first twentieth of it, by the same
+schedule.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ class Run:
             group["lr"] = self.rate()
         result = self._judge(self.network, batch)
         self.optimizer.zero_grad(set_to_none=True)
-        result.loss.mean().backward()  # type: ignore[no-untyped-call]  # torch leaves it without types
+        result.loss.mean().backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self.step += 1
@@ -187,6 +188,13 @@ class Run:
                 state.setdefault(int(index), {})[part] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         self.step = int(tensors["step"])
+        self._forget_later_lines()
+
+    def _forget_later_lines(self) -> None:
+        """Take out of the log what was done after the state was saved: it will be done again."""
+        path = self.folder / "log.csv"
+        header, *lines = path.read_text().splitlines(keepends=True)
+        path.write_text(header + "".join(line for line in lines if int(line.split(",")[0]) <= self.step))
 
 
 def _write(tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -109,7 +109,7 @@ def _psnr(result: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
 
 
 def _field_error(batch: Mapping[str, Tensor], log_gain: Tensor) -> Tensor:
-    """Return the mean squared error of the log gain inside the head, where the truth is known; its mean level is free."""
+    """Return the mean squared error of the log gain inside the head, where the truth is known; its level is free."""
     inside = functional.avg_pool3d(batch["image"][:, 2:3], 4)
     error = log_gain - batch["gain"]
     total = inside.flatten(1).sum(1).clamp_min(1e-3)

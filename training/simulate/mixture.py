@@ -41,7 +41,7 @@ class Mixture:
     def signal(self, levels: Float32Array) -> Float32Array:
         """Return scans of one signal a tissue: shape (scans, tissues) -> (scans, *`SHAPE`)."""
         flat = self.parts.reshape(len(self.parts), -1).astype(np.float32)
-        return ((levels.astype(np.float32) / 255) @ flat).reshape(len(levels), *SHAPE)
+        return np.asarray((levels.astype(np.float32) / 255) @ flat, np.float32).reshape(len(levels), *SHAPE)
 
 
 def mixture(head: Head) -> Mixture:
