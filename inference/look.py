@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from inference.classical.head import CROWN_MM, block_means, deep_part, find_head, working_factors
+from inference.classical.head import CROWN_MM, Head, block_means, deep_part, find_head, working_factors
 from inference.errors import BundleRefused, ModelRefused
 from inference.volume import Float32Array, Float64Array, Volume
 
@@ -56,7 +56,7 @@ class Profile:
         return Profile(self.deep * factor, self.head * factor)
 
 
-def profile(volume: Volume) -> Profile:
+def profile(volume: Volume, *, head: Head | None = None) -> Profile:
     """Measure the intensities of a head.
 
     Voxels are averaged to about 2 mm first: noise and the size of voxels then matter little.
@@ -65,13 +65,15 @@ def profile(volume: Volume) -> Profile:
     ----------
     volume
         Of a head, with its skull, brighter than the air; any orientation and spacing.
+    head
+        What `find_head` found in it, where that is known already.
 
     Raises
     ------
     ModelRefused
         When no head can be told from the air.
     """
-    head = find_head(volume)
+    head = head or find_head(volume)
     factors = working_factors(volume)
     every = tuple(slice(None, None, factor) for factor in factors)
     means = block_means(volume.voxels, factors)

@@ -74,25 +74,24 @@ def write_weights(folder: Path, target: str, landmarks: Float64Array) -> None:
         f"landmarks.{target}": landmarks,
         "least_upper_ratio": np.array([LEAST_UPPER_RATIO]),
     }
-    _pin(folder, "weights", save(tensors))
+    pin(folder, "weights", save(tensors))
 
 
-def write_reference(folder: Path, target: str, source: Volume) -> None:
-    """Run the bundle's model on a volume, and keep both as the reference pair.
+def write_reference(folder: Path, source: Volume) -> None:
+    """Run the bundle's model on a volume, and keep both as the reference pair; the manifest names its target.
 
     Parameters
     ----------
     folder
         Of the bundle.
-    target
-        Of the output.
     source
         A small volume inside the input contract.
     """
     tensors: dict[str, NDArray[Any]] = {"input": source.voxels, "output": source.voxels, "affine": source.affine}
-    _pin(folder, "reference", save(tensors))  # a stand-in, so that the bundle can be opened
-    result = load(open_bundle(folder))(source, target=target)
-    _pin(folder, "reference", save({**tensors, "output": result.volume.voxels}))
+    pin(folder, "reference", save(tensors))  # a stand-in, so that the bundle can be opened
+    bundle = open_bundle(folder)
+    result = load(bundle)(source, target=bundle.manifest.reference.target)
+    pin(folder, "reference", save({**tensors, "output": result.volume.voxels}))
     verify(open_bundle(folder))
 
 
@@ -115,8 +114,18 @@ def coarse(volume: Volume, spacing_mm: float) -> Volume:
     return Volume(np.rint(blocks.mean(axis=(1, 3, 5))).astype(np.float32), affine, volume.unit)
 
 
-def _pin(folder: Path, part: str, data: bytes) -> None:
-    """Write a file of the bundle, and its digest into the manifest; comments there stay."""
+def pin(folder: Path, part: str, data: bytes) -> None:
+    """Write a file of a bundle, and its digest into the manifest; comments there stay.
+
+    Parameters
+    ----------
+    folder
+        Of the bundle.
+    part
+        Key of the file in the manifest: ``weights`` or ``reference``.
+    data
+        What the file is to hold.
+    """
     yaml = YAML()
     yaml.width = 120
     yaml.preserve_quotes = True
@@ -137,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     seeds = range(options.seed, options.seed + options.heads)
     write_weights(options.out, options.site, learn(heads_of(options.site, seeds), PERCENTILES, top=TOP))
     held_out = next(heads_of(_REFERENCE_SITE, [seeds.stop]))
-    write_reference(options.out, options.site, coarse(held_out, _REFERENCE_MM))
+    write_reference(options.out, coarse(held_out, _REFERENCE_MM))
     bundle = open_bundle(options.out)
     print(f"{bundle.manifest.name}: {bundle.digest}")
 

@@ -2,6 +2,8 @@
 
 Weights: ``percentiles``, shape (landmarks,); ``landmarks.<target>``, same shape, the standard landmarks of each target;
 ``least_upper_ratio``, shape (1,), optional: how many times the middle landmark the highest one is at the least.
+
+A look of a site's own takes landmarks of its own, which are chosen in `inference.classical.nyul`.
 """
 
 from __future__ import annotations
@@ -13,8 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.bundle import Bundle
-from inference.classical.nyul import fit, landmarks
+from inference.classical.head import find_head
+from inference.classical.histogram import refuse_uniform
+from inference.classical.nyul import Curve, fit, landmarks, match, sparing_air
 from inference.errors import BundleRefused, ModelRefused
+from inference.look import TOP, Look, profile
 from inference.manifest import Manifest
 from inference.model import Result
 from inference.volume import Float64Array, Volume
@@ -50,12 +55,9 @@ class NyulModel:
         self._standards = standards
         self._least_upper_ratio = least_upper_ratio
 
-    def __call__(self, volume: Volume, *, target: str | None = None) -> Result:
+    def __call__(self, volume: Volume, *, target: str | Look | None = None) -> Result:
         """Standardise a volume on its own grid; see `inference.model.Model`."""
-        standard = self._standards[self._manifest.choose_target(target)]
-        measured = landmarks(volume, self._percentiles)
-        self._refuse_uniform(measured)
-        curve = fit(measured, standard)
+        curve = _to_look(volume, target) if isinstance(target, Look) else self._to_standard(volume, target)
         output = self._manifest.output
         voxels = curve(volume.voxels)
         np.clip(voxels, *output.range, out=voxels)
@@ -65,6 +67,12 @@ class NyulModel:
         }
         return Result(Volume(voxels, volume.affine.copy(), output.unit), numbers)
 
+    def _to_standard(self, volume: Volume, target: str | None) -> Curve:
+        standard = self._standards[self._manifest.choose_target(target)]
+        measured = landmarks(volume, self._percentiles)
+        self._refuse_uniform(measured)
+        return fit(measured, standard)
+
     def _refuse_uniform(self, measured: Float64Array) -> None:
         ratio, least = measured[-1] / measured[measured.size // 2], self._least_upper_ratio
         if ratio < least:
@@ -72,6 +80,13 @@ class NyulModel:
                 f"bright and middle tissue hardly differ ({ratio:.2f} times as bright, {least:g} or more in a head): "
                 "is this a phantom, or not a T1 head?"
             )
+
+
+def _to_look(volume: Volume, look: Look) -> Curve:
+    head = find_head(volume)
+    source = profile(volume, head=head)
+    refuse_uniform(source)
+    return sparing_air(match(source, look), volume, head, scale=TOP / source.anchor)
 
 
 def load(bundle: Bundle, *, device: str) -> NyulModel:

@@ -11,6 +11,7 @@ import pytest
 from dicom_node.infer.gate import judge
 from inference.bundle import open_bundle
 from inference.errors import BundleRefused
+from inference.look import LEVELS, look_of, profile
 from inference.registry import SHIPPED, Registry, load, verify
 
 GRIDS = [
@@ -37,52 +38,75 @@ def source(grid):
     return even.with_voxels((even.voxels * texture).astype(np.float32))
 
 
-def pairs(bundle):
-    return [(bundle, target) for target in bundle.manifest.targets or (None,)]
+def opened(registry, name):
+    """Return a bundle, its model, and the target of its reference pair: it stands for all, which differ by a look."""
+    bundle = registry.get(name)
+    return bundle, load(bundle, device="cpu"), bundle.manifest.reference.target
+
+
+def passes(bundle, given, result):
+    assert result.voxels.dtype == np.float32
+    assert judge(given, result, output=bundle.manifest.output, limits=bundle.manifest.qa).failures == ()
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("grid", range(len(GRIDS)))
 def test_the_result_lies_on_the_grid_of_the_source_and_passes_the_gate(registry, name, grid):
-    for bundle, target in pairs(registry.get(name)):
-        assert bundle.manifest.input.volume_violations(source(grid)) == ()
-        result = load(bundle, device="cpu")(source(grid), target=target).volume
-        assert result.voxels.dtype == np.float32
-        verdict = judge(source(grid), result, output=bundle.manifest.output, limits=bundle.manifest.qa)
-        assert verdict.failures == ()
+    bundle, model, target = opened(registry, name)
+    assert bundle.manifest.input.volume_violations(source(grid)) == ()
+    passes(bundle, source(grid), model(source(grid), target=target).volume)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_target_passes_the_gate(registry, name):
+    bundle, model, _ = opened(registry, name)
+    for target in bundle.manifest.targets or (None,):
+        passes(bundle, source(3), model(source(3), target=target).volume)
+
+
+@pytest.mark.parametrize("name", Registry([SHIPPED]).names())
+@pytest.mark.parametrize("contrast", ["T1", "T2"])
+def test_a_look_of_a_site_s_own_is_met_where_such_are_taken(registry, name, contrast):
+    bundle, model, _ = opened(registry, name)
+    if bundle.manifest.added_targets is None:
+        pytest.skip("takes no looks of a site's own")
+    look = look_of([source(0)], contrast=contrast)
+    result = model(source(3), target=look).volume
+    passes(bundle, source(3), result)
+    middle = np.searchsorted(LEVELS, [25, 50, 75])
+    np.testing.assert_allclose(profile(result).deep[middle], look.mean_deep[middle], rtol=0.1)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_volume_gives_the_same_result_and_stays_as_it_was(registry, name):
-    for bundle, target in pairs(registry.get(name)):
-        given = source(0)
-        before = given.voxels.copy()
-        first, second = (load(bundle, device="cpu")(given, target=target) for _ in range(2))
-        np.testing.assert_array_equal(first.volume.voxels, second.volume.voxels)
-        assert first.numbers == second.numbers
-        np.testing.assert_array_equal(given.voxels, before)
-        assert not np.shares_memory(first.volume.voxels, given.voxels)
+    bundle, _, target = opened(registry, name)
+    given = source(0)
+    before = given.voxels.copy()
+    first, second = (load(bundle, device="cpu")(given, target=target) for _ in range(2))
+    np.testing.assert_array_equal(first.volume.voxels, second.volume.voxels)
+    assert first.numbers == second.numbers
+    np.testing.assert_array_equal(given.voxels, before)
+    assert not np.shares_memory(first.volume.voxels, given.voxels)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_background_stays_background(registry, name):
-    for bundle, target in pairs(registry.get(name)):
-        result = load(bundle, device="cpu")(source(1), target=target).volume.voxels
-        inside = phantom.inside(source(1))
-        assert np.percentile(result[~inside], 99) < 0.15 * np.median(result[inside])
+    _, model, target = opened(registry, name)
+    result = model(source(1), target=target).volume.voxels
+    inside = phantom.inside(source(1))
+    assert np.percentile(result[~inside], 99) < 0.15 * np.median(result[inside])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_result_does_not_depend_on_the_scale_of_the_source(registry, name):
-    for bundle, target in pairs(registry.get(name)):
-        model = load(bundle, device="cpu")
-        louder = source(0).with_voxels(source(0).voxels * np.float32(8))
-        low, high = bundle.manifest.output.range
-        np.testing.assert_allclose(
-            model(louder, target=target).volume.voxels,
-            model(source(0), target=target).volume.voxels,
-            atol=1e-3 * (high - low),
-        )
+    bundle, model, target = opened(registry, name)
+    louder = source(0).with_voxels(source(0).voxels * np.float32(8))
+    low, high = bundle.manifest.output.range
+    np.testing.assert_allclose(
+        model(louder, target=target).volume.voxels,
+        model(source(0), target=target).volume.voxels,
+        atol=1e-3 * (high - low),
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

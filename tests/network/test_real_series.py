@@ -30,8 +30,8 @@ OUTCOMES = {
     "siemens_prisma3t_xa30_t1tfl_enhanced": (JobState.DELIVERED, None),
     "siemens_prisma3t_xa30_t1tfl_enhanced_norm": (JobState.DELIVERED, None),
     "converted_nifti2dicom_t1_hanke": (JobState.DELIVERED, None),
-    "ge_signa15t_fse_pd": (JobState.HELD, "the contrast is PD; the model takes T1"),
-    "toshiba_galan3t_dti_ortho": (JobState.HELD, "the contrast is DIFFUSION; the model takes T1"),
+    "ge_signa15t_fse_pd": (JobState.HELD, "the contrast is PD; that of the target is T1"),
+    "toshiba_galan3t_dti_ortho": (JobState.HELD, "the contrast is DIFFUSION; the model takes T1 or T2 or PD or FLAIR"),
     "philips_ingenia3t_phantom_t1ffe_classic": (JobState.HELD, "bright and middle tissue hardly differ"),
     "philips_ingenia3t_phantom_t1ffe_enhanced": (JobState.HELD, "bright and middle tissue hardly differ"),
 }

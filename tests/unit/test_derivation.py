@@ -220,7 +220,7 @@ def test_numbers_of_the_model_are_kept(bench: Bench, stack: Stack) -> None:
 def test_a_volume_without_headers_passes_the_same_gates(bench: Bench) -> None:
     volume = Volume(np.zeros((20, 20, 20), np.float32), np.diag([5.0, 5, 5, 1]))
     bundle = bench.registry.get("harmonize-nyul")
-    with pytest.raises(JobHeld, match="the contrast is T2; the model takes T1; the image is blank"):
+    with pytest.raises(JobHeld, match="the contrast is T2; that of the target is T1; the image is blank"):
         harmonize(
             volume, Acquisition("MR", contrast="T2"), bundle, bench.executor, aim=at_target(bundle.manifest, None)
         )

@@ -18,7 +18,7 @@ def test_weights_and_reference_are_written_and_pinned(tmp_path):
     folder = any_contrast_bundle.write(tmp_path)
     before = open_bundle(folder).digest
     landmarks.write_weights(folder, "plain", MADE)
-    landmarks.write_reference(folder, "plain", phantom.head((7.0, 7.0, 7.0)))
+    landmarks.write_reference(folder, phantom.head((7.0, 7.0, 7.0)))
     bundle = open_bundle(folder)
     assert bundle.digest != before
     np.testing.assert_array_equal(bundle.weights()["landmarks.plain"], MADE)

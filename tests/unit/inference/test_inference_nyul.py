@@ -4,8 +4,11 @@ import numpy as np
 import phantom
 import pytest
 
-from inference.classical.nyul import fit, landmarks, learn
+from inference.classical import nyul
+from inference.classical.head import find_head
+from inference.classical.nyul import Curve, fit, landmarks, learn, match, sparing_air
 from inference.errors import ModelRefused
+from inference.look import LEVELS, Profile, look_of, profile
 
 DECILES = np.array([1.0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 99])
 STANDARD = np.array([50.0, 150, 250, 350, 450, 550, 650, 750, 850, 1000, 1400])
@@ -72,3 +75,61 @@ def test_an_image_of_two_intensities_is_refused():
 def test_a_volume_without_a_head_is_refused():
     with pytest.raises(ModelRefused, match="no head"):
         landmarks(phantom.head().with_voxels(np.zeros((48, 46, 38), np.float32)), DECILES)
+
+
+# --- landmarks of a look
+
+
+def textured(volume):
+    """Return a head whose tissues vary as real ones do."""
+    texture = np.random.default_rng(0).normal(1, 0.12, volume.voxels.shape)
+    return volume.with_voxels((volume.voxels * texture).astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def look():
+    return look_of([textured(phantom.head(MM, seed=seed)) for seed in range(2)], contrast="T1")
+
+
+def test_deep_tissue_gets_the_deciles_of_the_look(look):
+    bent = textured(phantom.head(MM, gain=0.3, gamma=0.7, seed=5))
+    result = bent.with_voxels(match(profile(bent), look)(bent.voxels))
+    wanted = np.interp(nyul.DECILES, LEVELS, look.mean_deep)
+    np.testing.assert_allclose(np.interp(nyul.DECILES, LEVELS, profile(result).deep), wanted, rtol=0.03)
+
+
+def test_the_scalp_gets_its_own_landmark_where_it_is_brighter_than_the_brain(look):
+    bent = textured(phantom.head(MM, gain=0.3, gamma=0.7, seed=5))
+    result = bent.with_voxels(match(profile(bent), look)(bent.voxels))
+    wanted = np.interp(99, LEVELS, look.mean_head)
+    assert np.interp(99, LEVELS, profile(result).head) == pytest.approx(wanted, rel=0.05)
+
+
+def test_without_a_bright_scalp_the_deciles_are_all(look):
+    source = profile(textured(phantom.head(MM)))
+    bald = Profile(source.deep, np.minimum(source.deep, source.anchor))
+    sizes = [match(each, look).source.size for each in (bald, source)]
+    assert sizes == [1 + nyul.DECILES.size, 2 + nyul.DECILES.size]
+
+
+def test_levels_that_coincide_in_the_standard_are_one():
+    curve = fit(np.array([100.0, 200, 300]), np.array([400.0, 400, 800]))
+    assert curve.source.tolist() == [0, 100, 300]
+    assert (curve.slopes > 0).all()
+
+
+def test_a_curve_that_would_lift_the_air_scales_it_only():
+    source = phantom.head(MM, noise=30)
+    head = find_head(source)
+    steep = Curve(np.array([0.0, 200, 400, 600]), np.array([0.0, 600, 700, 800]))
+    spared = sparing_air(steep, source, head, scale=1.2)
+    air = source.voxels[~head.inside]
+    quiet = np.sort(air)[: int(0.98 * air.size)]
+    np.testing.assert_allclose(spared(quiet.reshape(1, 1, -1))[0, 0], 1.2 * quiet, rtol=1e-4)
+    assert spared(np.full((1, 1, 1), 200, np.float32)).item() == pytest.approx(600)
+
+
+def test_a_curve_that_dims_the_air_stays():
+    source = phantom.head(MM)
+    flat = Curve(np.array([0.0, 200, 400, 600]), np.array([0.0, 100, 500, 800]))
+    assert sparing_air(flat, source, find_head(source), scale=1.2) is flat
