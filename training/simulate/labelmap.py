@@ -70,7 +70,7 @@ def labelmap_head(path: Path, *, spacing_mm: float = 1.0) -> Head:
     Raises
     ------
     ValueError
-        When there are labels that nobody has read yet.
+        When there are no labels, or some that nobody has read yet.
     """
     seed = zlib.crc32(path.name.encode())
     image = nibabel.as_closest_canonical(nibabel.load(path))
@@ -88,7 +88,7 @@ def _tissues(codes: NDArray[np.int16], path: Path) -> LabelArray:
     table[0] = Tissue.AIR
     for tissue, read in READING.items():
         table[list(read)] = tissue
-    labels: LabelArray = table[codes]
+    labels: LabelArray = table[np.where((codes < 0) | (codes >= table.size), table.size - 1, codes)]
     if labels.max() == 255:
         raise ValueError(f"{path.name}: labels that are not read yet: {np.unique(codes[labels == 255]).tolist()}")
     return labels
@@ -97,7 +97,9 @@ def _tissues(codes: NDArray[np.int16], path: Path) -> LabelArray:
 def _body(labels: LabelArray) -> LabelArray:
     """Return the largest connected part with some air around it, the lower side excepted: there the map ends."""
     parts, count = ndimage.label(labels > 0)
-    largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:])) if count else 0
+    if not count:
+        raise ValueError("the label map is empty")
+    largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
     body = np.where(parts == largest, labels, np.uint8(0))
     box = ndimage.find_objects((parts == largest).astype(np.uint8))[0]
     return np.asarray(np.pad(body[box], ((0, _MARGIN), (_MARGIN, _MARGIN), (_MARGIN, _MARGIN))))

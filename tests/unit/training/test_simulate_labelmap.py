@@ -93,11 +93,17 @@ def test_a_coarser_head_is_the_same_head(tmp_path: Path) -> None:
     assert np.allclose(fine_middle, coarse_middle, atol=0.2)
 
 
-def test_a_label_that_nobody_has_read_is_refused_by_its_number(tmp_path: Path) -> None:
+@pytest.mark.parametrize("label", [777, 2035, -3])
+def test_a_label_that_nobody_has_read_is_refused_by_its_number(tmp_path: Path, label: int) -> None:
     codes = _ball()
-    codes[46, 46, 46] = 777
-    with pytest.raises(ValueError, match="777"):
+    codes[46, 46, 46] = label
+    with pytest.raises(ValueError, match=str(label)):
         labelmap_head(_balls(tmp_path, codes))
+
+
+def test_an_empty_label_map_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="empty"):
+        labelmap_head(_balls(tmp_path, np.zeros((8, 8, 8), int)))
 
 
 def test_no_label_is_read_twice() -> None:
