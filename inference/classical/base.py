@@ -54,10 +54,18 @@ def base_curve(source: Profile, aim: Float64Array, *, top: float = TOP) -> Curve
     levels, wanted, spread = levels[apart], wanted[apart], SPREAD[apart]
     differs = np.log(np.maximum(wanted, _DARKEST * top) / (levels * scale))
     standard = levels * scale * np.exp(differs**3 / (differs**2 + spread**2))
-    steps = np.diff(levels, prepend=0)
-    slopes = np.diff(np.maximum.accumulate(standard), prepend=0) / steps
-    slopes = np.clip(slopes, scale / STEEPEST, scale * STEEPEST)
-    return Curve(np.concatenate(([0.0], levels)), np.concatenate(([0.0], np.cumsum(slopes * steps))))
+    standard = _within_slopes(levels, standard, low=scale / STEEPEST, high=scale * STEEPEST)
+    return Curve(np.concatenate(([0.0], levels)), np.concatenate(([0.0], standard)))
+
+
+def _within_slopes(levels: Float64Array, wanted: Float64Array, *, low: float, high: float) -> Float64Array:
+    """Go to what is wanted as directly as the slopes allow: where a bound holds, along it until that is met."""
+    reached, before, standard = 0.0, 0.0, []
+    for level, value in zip(levels, wanted, strict=True):
+        step = level - before
+        reached, before = float(np.clip(value, reached + low * step, reached + high * step)), level
+        standard.append(reached)
+    return np.array(standard)
 
 
 def aim_of(look: Look) -> Float64Array:
