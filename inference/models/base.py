@@ -12,6 +12,7 @@ import numpy as np
 from inference.bundle import Bundle
 from inference.bundled import bundled_looks, meant
 from inference.classical.base import aim_of, base_curve
+from inference.classical.histogram import refuse_uniform
 from inference.look import Look, profile
 from inference.manifest import Manifest
 from inference.model import Result
@@ -38,7 +39,9 @@ class BaseModel:
     def __call__(self, volume: Volume, *, target: str | Look | None = None) -> Result:
         """Harmonize a volume on its own grid; see `inference.model.Model`."""
         look = meant(self._manifest, self._looks, target)
-        curve = base_curve(profile(volume), aim_of(look))
+        source = profile(volume)
+        refuse_uniform(source)
+        curve = base_curve(source, aim_of(look))
         output = self._manifest.output
         voxels = curve(volume.voxels)
         np.clip(voxels, *output.range, out=voxels)

@@ -21,6 +21,7 @@ from inference.bundle import Bundle
 from inference.bundled import bundled_looks, meant
 from inference.classical.base import aim_of, base_curve, blend, scale_curve
 from inference.classical.head import find_head
+from inference.classical.histogram import refuse_uniform
 from inference.classical.nyul import Curve
 from inference.errors import BundleRefused
 from inference.look import Look, Profile
@@ -61,6 +62,7 @@ class BoundedModel:
         look = meant(self._manifest, self._looks, target)
         seen = framed(volume, find_head(volume))
         source = seen.profile_of(seen.voxels)
+        refuse_uniform(source)
         aim = aim_of(look)
         with torch.inference_mode():
             correction = self._correction(seen, source, look)
