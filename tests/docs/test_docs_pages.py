@@ -69,12 +69,12 @@ def test_there_are_examples_of_rules_and_of_settings() -> None:
     assert any("ae_title: HARMONIZE" in text for text in texts)
 
 
-def test_the_figures_of_the_model_in_the_readme_are_those_of_its_card() -> None:
-    (told,) = re.findall(r"\*\*One model\*\*.*?\n\n", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    card = (SHIPPED / "harmonize-nyul" / "MODEL_CARD.md").read_text(encoding="utf-8")
+def test_the_figures_of_the_harmonizer_in_the_readme_are_those_of_its_page() -> None:
+    (told,) = re.findall(r"\*\*A harmonizer\*\*.*?\n\n", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    page = (ROOT / "docs" / "explanation" / "harmonizer.md").read_text(encoding="utf-8")
     figures = re.findall(r"\b\d\d\.\d\b", told)
     assert figures
-    assert [figure for figure in figures if figure not in card] == []
+    assert [figure for figure in figures if figure not in page] == []
 
 
 def test_the_make_targets_that_the_readme_names_are_there() -> None:

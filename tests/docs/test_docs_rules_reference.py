@@ -30,7 +30,7 @@ class AnyDicom(BaseModel):
     ae_title: str
 
 
-CATALOGUE = Catalogue({"harmonize-nyul": ["siemens-3t"]}, {"dicom": AnyDicom})
+CATALOGUE = Catalogue({"harmonize-nyul": ["siemens-3t"], "harmonize-bounded": ["siemens-3t"]}, {"dicom": AnyDicom})
 
 
 def test_the_tables_are_those_of_the_code() -> None:
