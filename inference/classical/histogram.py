@@ -19,9 +19,9 @@ from inference.volume import Float64Array
 PERCENTILES = np.array([0.5, 20.0, 40.0, 60.0, 80.0, 99.9])
 """Percentiles of all tissue of the head that are matched.
 
-Fewer than deciles follow less how much of each tissue a person has. On 74 corrupted heads (28 simulated and 6 real T1,
-T2 and FLAIR volumes at 2 mm, PSNR in the head) these were ahead of deciles with the same ends by 0.1 dB and of all 102
-levels by 0.3 to 0.9 dB; with 99.5 for 99.9 real T1 heads lost 0.7 dB: the scalp is matched in the place of the brain.
+Fewer than deciles follow less how much of each tissue a person has. On 74 spoiled heads at 2 mm (4 simulated and 6 real
+T1, T2 and FLAIR volumes; PSNR in the head) these were as good as deciles with the same ends on curves, 0.3 dB ahead on
+fields, and 0.3 to 0.9 dB ahead of all 102 levels; with 99.5 for 99.9 real T1 heads lost 0.7 to 1.1 dB.
 """
 
 LEAST_SPREAD = 1.18
