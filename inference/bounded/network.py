@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from inference.bounded.histograms import BINS
 from inference.bounded.limits import KNOTS, limit_change, log_curve, log_gain
+from inference.classical.base import SPREAD
 
 CHANNELS = 4
 """Of the image: the head under the scale alone, under the base curve, its mask, and the mask of its deep part."""
@@ -21,6 +23,12 @@ GAIN_MM = 16.0
 
 CURVE_MM = 32.0
 """Side of the cells of the local curves."""
+
+LANDMARKS = SPREAD.size
+"""Of the base curve."""
+
+_WIDEST = 3.5
+"""Log of how far from the table the network may judge people to differ: from matching in full to hardly any."""
 
 _DARK = 0.1
 _FAINT = 1e-3
@@ -35,22 +43,23 @@ class Correction:
 
     Attributes
     ----------
-    trust
-        Shape (batch, 1), 0 to 1: how far the base curve is taken; at 0 the head is only scaled.
+    spread
+        Shape (batch, landmarks): how much people are taken to differ at the landmarks of the base curve, in parts of
+        `inference.classical.base.SPREAD`: where it is large a difference is left, where it is small it is matched.
     log_gain
         Shape (batch, 1, slices, rows, columns), cells of `GAIN_MM`.
     log_curve
         Shape (batch, knots, slices, rows, columns), cells of `CURVE_MM`.
     """
 
-    trust: Tensor
+    spread: Tensor
     log_gain: Tensor
     log_curve: Tensor
 
 
 def without_cells(correction: Correction) -> Correction:
     """Return a correction that leaves field and local curves out."""
-    return Correction(correction.trust, torch.zeros_like(correction.log_gain), torch.zeros_like(correction.log_curve))
+    return Correction(correction.spread, torch.zeros_like(correction.log_gain), torch.zeros_like(correction.log_curve))
 
 
 class _Block(nn.Module):
@@ -88,6 +97,7 @@ class BoundedNetwork(nn.Module):
         fine, middle, wide = widths
         self.describe = nn.Sequential(nn.Linear(context, 128), nn.SiLU(), nn.Linear(128, 128), nn.LayerNorm(128))
         self.enter = nn.Conv3d(CHANNELS + ADDED, fine, 4, stride=2, padding=1)
+        self.enter_histograms = nn.Conv3d(BINS, fine, 3, padding=1)
         self.fine = _Block(fine, 128)
         self.down = nn.Conv3d(fine, middle, 2, stride=2)
         self.middle = nn.ModuleList([_Block(middle, 128) for _ in range(2)])
@@ -101,23 +111,26 @@ class BoundedNetwork(nn.Module):
         self.before_gain, self.before_curve = nn.GroupNorm(8, middle), nn.GroupNorm(8, wide)
         self.to_gain = nn.Conv3d(middle, 1, 3, padding=1)
         self.to_curve = nn.Conv3d(wide, len(KNOTS) - 1, 3, padding=1)
-        self.to_trust = nn.Linear(128, 1)
-        for last in (self.to_gain, self.to_curve, self.to_trust):
+        self.to_spread = nn.Linear(128, LANDMARKS)
+        for last in (self.to_gain, self.to_curve, self.to_spread):
             for parameter in last.parameters():
                 nn.init.zeros_(parameter)
 
-    def forward(self, image: Tensor, context: Tensor) -> Correction:
+    def forward(self, image: Tensor, histograms: Tensor, context: Tensor) -> Correction:
         """Answer for a batch.
 
         Parameters
         ----------
         image
             Shape (batch, `CHANNELS`, slices, rows, columns), voxels of 4 mm, each length a multiple of 8.
+        histograms
+            Shape (batch, `BINS`, slices / 2, rows / 2, columns / 2); see `inference.bounded.histograms`.
         context
             Shape (batch, context).
         """
         told = self.describe(context)
-        x = self.fine(self.enter(torch.cat([image, torch.log(image[:, :2] + _DARK), _places(image)], dim=1)), told)
+        seen = self.enter(torch.cat([image, torch.log(image[:, :2] + _DARK), _places(image)], dim=1))
+        x = self.fine(seen + self.enter_histograms(histograms), told)
         x = self.down(x)
         for block in self.middle:
             x = block(x, told)
@@ -130,23 +143,23 @@ class BoundedNetwork(nn.Module):
         curves = self.to_curve(functional.silu(self.before_curve(x)))
         y = functional.interpolate(self.up(x), size=kept.shape[2:], mode="trilinear", align_corners=False)
         gains = self.to_gain(functional.silu(self.before_gain(self.last_middle(kept + y, told))))
-        return bounded(self.to_trust(functional.silu(told)), gains, curves, inside=image[:, 2:3])
+        return bounded(self.to_spread(functional.silu(told)), gains, curves, inside=image[:, 2:3])
 
 
-def bounded(trust: Tensor, gains: Tensor, curves: Tensor, *, inside: Tensor) -> Correction:
+def bounded(spread: Tensor, gains: Tensor, curves: Tensor, *, inside: Tensor) -> Correction:
     """Make a correction of what a network says: whatever that is, the correction keeps the limits.
 
     Parameters
     ----------
-    trust, gains, curves
-        Shapes (batch, 1), (batch, 1, …) in cells of `GAIN_MM`, (batch, knots - 1, …) in cells of `CURVE_MM`; any
-        numbers.
+    spread, gains, curves
+        Shapes (batch, landmarks), (batch, 1, …) in cells of `GAIN_MM`, (batch, knots - 1, …) in cells of `CURVE_MM`;
+        any numbers.
     inside
         Shape (batch, 1, …) at 4 mm: how much of each voxel is head.
     """
-    with torch.autocast(trust.device.type, enabled=False):  # limits hold in full precision
+    with torch.autocast(gains.device.type, enabled=False):  # limits hold in full precision
         return Correction(
-            trust=torch.sigmoid(trust.float()),
+            spread=torch.exp(_WIDEST * torch.tanh(spread.float())),
             log_gain=limit_change(_field(gains.float(), inside.float()), GAIN_MM),
             log_curve=log_curve(_smoothed(curves.float())),
         )

@@ -10,8 +10,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from inference.bounded.limits import KNOTS
-from inference.bounded.network import Correction
-from inference.classical.nyul import Curve
 
 
 def evened(scaled: Tensor, log_gain: Tensor) -> Tensor:
@@ -33,36 +31,39 @@ def evened(scaled: Tensor, log_gain: Tensor) -> Tensor:
     return scaled * torch.exp(gain)
 
 
-def curved(even: Tensor, curves: Sequence[tuple[Curve, Curve]], correction: Correction) -> Tensor:
-    """Apply the curves of each head, as far as they are trusted, then the local ones.
+def curved(based: Tensor, log_curve: Tensor) -> Tensor:
+    """Apply local curves.
 
     Parameters
     ----------
-    even
-        As `evened` returns it.
-    curves
-        Of each head of the batch, fitted to its evened intensities: the scale alone, and the base curve; in the unit of
-        `even`, both ways.
-    correction
-        Of the batch.
+    based
+        As `evened` returns it, the base curve applied to it.
+    log_curve
+        Of a `Correction`.
 
     Returns
     -------
-    Shape of `even`.
+    Shape and unit of `based`.
     """
-    scaled, based = (
-        torch.stack([along(pair[k], head) for pair, head in zip(curves, even, strict=True)]) for k in (0, 1)
-    )
-    mixed = torch.lerp(scaled, based, correction.trust.reshape(-1, 1, 1, 1, 1))
-    size = list(even.shape[2:])
-    local = functional.interpolate(correction.log_curve, size=size, mode="trilinear", align_corners=False)
-    return mixed * torch.exp(at_intensity(local, mixed))
+    size = list(based.shape[2:])
+    local = functional.interpolate(log_curve, size=size, mode="trilinear", align_corners=False)
+    return based * torch.exp(at_intensity(local, based))
 
 
-def along(curve: Curve, intensities: Tensor) -> Tensor:
-    """Apply a curve; the gradient runs along it."""
-    mapped: Tensor = float(curve.slopes[-1]) * (intensities - float(curve.source[-1])).clamp_min(0)
-    for (low, high), slope in zip(pairwise(curve.source.tolist()), curve.slopes.tolist(), strict=False):
+def along(levels: Sequence[float], slopes: Sequence[float] | Tensor, intensities: Tensor) -> Tensor:
+    """Apply a piecewise linear curve through zero; the gradient runs along it, and into its slopes.
+
+    Parameters
+    ----------
+    levels
+        Where its pieces begin, increasing; the first is 0.
+    slopes
+        One a piece; the last goes on for ever.
+    intensities
+        Any shape.
+    """
+    mapped: Tensor = slopes[len(levels) - 1] * (intensities - levels[-1]).clamp_min(0)
+    for (low, high), slope in zip(pairwise(levels), slopes, strict=False):
         mapped = mapped + slope * (intensities.clamp(low, high) - low)
     return mapped
 

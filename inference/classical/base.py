@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from inference.classical.nyul import Curve
 from inference.look import LEVELS, TOP, Look, Profile
-from inference.volume import Float64Array
+from inference.volume import BoolArray, Float64Array
 
 KNOTS = np.array([3.0, 10.0, 25.0, 50.0, 75.0, 90.0, 97.0])
 """Percentiles of deep tissue that are matched."""
@@ -26,7 +28,43 @@ _SMALLEST_STEP = 0.01
 _DARKEST = 0.001
 
 
-def base_curve(source: Profile, aim: Float64Array, *, top: float = TOP) -> Curve:
+@dataclass(frozen=True, slots=True, eq=False)
+class Gaps:
+    """Where a head and a look differ.
+
+    Attributes
+    ----------
+    scale
+        From the unit of the head to the one in which its anchor is where the look has it.
+    levels
+        Shape (n,), increasing: landmarks of the head that lie apart from each other.
+    differs
+        Shape (n,): log of what is aimed at against these, scaled.
+    kept
+        Shape (knots + 1,): which landmarks these are.
+    """
+
+    scale: float
+    levels: Float64Array
+    differs: Float64Array
+    kept: BoolArray
+
+    def trust(self, spread: Float64Array) -> float:
+        """Return which part of all differences is taken for the scanner's, 0 to 1; see `base_curve` for `spread`."""
+        apart = np.abs(self.differs)
+        return float((apart * _share(self.differs, spread[self.kept])).sum() / max(apart.sum(), 1e-9))
+
+
+def gaps(source: Profile, aim: Float64Array, *, top: float = TOP) -> Gaps:
+    """Compare a head with what is aimed at; parameters as of `base_curve`."""
+    scale = top / source.anchor
+    levels, wanted = landmarks(source.deep, source.head), aim * (top / TOP)
+    apart = np.diff(levels, prepend=0) > _SMALLEST_STEP * source.anchor
+    differs = np.log(np.maximum(wanted[apart], _DARKEST * top) / (levels[apart] * scale))
+    return Gaps(scale, levels[apart], differs, apart)
+
+
+def base_curve(source: Profile, aim: Float64Array, *, top: float = TOP, spread: Float64Array = SPREAD) -> Curve:
     """Fit the curve.
 
     A percentile differs from that of a look because of the scanner, or because people differ. Where it differs by
@@ -42,20 +80,23 @@ def base_curve(source: Profile, aim: Float64Array, *, top: float = TOP) -> Curve
         Shape (knots + 1,): what is aimed at, as `aim_of` has it of a look.
     top
         Where the anchor goes.
+    spread
+        Shape (knots + 1,): s of each landmark.
 
     Returns
     -------
     From the unit of the head to one in which the anchor is at `top`. Where a bound holds, the curve runs along it,
     from zero upwards, so that it stays monotone.
     """
-    scale = top / source.anchor
-    levels, wanted = landmarks(source.deep, source.head), aim * (top / TOP)
-    apart = np.diff(levels, prepend=0) > _SMALLEST_STEP * source.anchor
-    levels, wanted, spread = levels[apart], wanted[apart], SPREAD[apart]
-    differs = np.log(np.maximum(wanted, _DARKEST * top) / (levels * scale))
-    standard = levels * scale * np.exp(differs**3 / (differs**2 + spread**2))
-    standard = _within_slopes(levels, standard, low=scale / STEEPEST, high=scale * STEEPEST)
-    return Curve(np.concatenate(([0.0], levels)), np.concatenate(([0.0], standard)))
+    gap = gaps(source, aim, top=top)
+    wanted = gap.levels * gap.scale * np.exp(gap.differs * _share(gap.differs, spread[gap.kept]))
+    standard = _within_slopes(gap.levels, wanted, low=gap.scale / STEEPEST, high=gap.scale * STEEPEST)
+    return Curve(np.concatenate(([0.0], gap.levels)), np.concatenate(([0.0], standard)))
+
+
+def _share(differs: Float64Array, spread: Float64Array) -> Float64Array:
+    """Return the part of differences that is taken for the scanner's."""
+    return np.asarray(differs**2 / (differs**2 + spread**2))
 
 
 def _within_slopes(levels: Float64Array, wanted: Float64Array, *, low: float, high: float) -> Float64Array:
@@ -76,13 +117,6 @@ def aim_of(look: Look) -> Float64Array:
 def scale_curve(source: Profile, *, top: float = TOP) -> Curve:
     """Return the curve that only scales: the anchor of the head to `top`."""
     return Curve(np.array([0.0, source.anchor]), np.array([0.0, top]))
-
-
-def blend(first: Curve, second: Curve, share: float) -> Curve:
-    """Return a curve `share` of the way from one to another; monotone, as they are."""
-    knots = np.union1d(first.source, second.source)
-    low, high = (curve(knots.astype(np.float32)[None])[0].astype(np.float64) for curve in (first, second))
-    return Curve(knots, (1 - share) * low + share * high)
 
 
 def landmarks(deep: Float64Array, head: Float64Array) -> Float64Array:

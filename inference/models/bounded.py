@@ -14,12 +14,13 @@ import torch
 from inference.bounded.bounds import bounds_of
 from inference.bounded.description import LENGTH, description
 from inference.bounded.frame import FramedHead, coarse, framed
+from inference.bounded.histograms import local_histograms
 from inference.bounded.native import apply_natively
 from inference.bounded.network import BoundedNetwork, Correction, without_cells
 from inference.bounded.slicing import evened
 from inference.bundle import Bundle
 from inference.bundled import bundled_looks, meant
-from inference.classical.base import aim_of, base_curve, blend, scale_curve
+from inference.classical.base import SPREAD, aim_of, base_curve, gaps, scale_curve
 from inference.classical.head import find_head
 from inference.classical.histogram import refuse_uniform
 from inference.classical.nyul import Curve
@@ -29,7 +30,7 @@ from inference.manifest import Manifest
 from inference.model import Result
 from inference.volume import Float32Array, Volume
 
-WIDTHS = (24, 48, 96)
+WIDTHS = (32, 64, 96)
 """Channels of the network at 8, 16 and 32 mm."""
 
 BRIGHTEST = 4.0
@@ -69,20 +70,22 @@ class BoundedModel:
             bounds = bounds_of(correction)
             if not bounds.hold:  # a network gone wrong: its field and local curves are left out, and the job says so
                 correction = without_cells(correction)
-            trust, scale = float(correction.trust), 1 / source.anchor
+            scale, spread = 1 / source.anchor, SPREAD * correction.spread[0].double().cpu().numpy()
             even = evened(torch.from_numpy(seen.voxels * np.float32(scale))[None, None], correction.log_gain.cpu())
             left = seen.profile_of(even[0, 0].numpy())
-            curve = blend(scale_curve(left, top=1), base_curve(left, aim, top=1), trust)
+            curve = base_curve(left, aim, top=1, spread=spread)
             voxels = apply_natively(volume, correction, scale=scale, curve=curve, frame=seen.affine, device=self.device)
         output = self._manifest.output
         np.clip(voxels, *output.range, out=voxels)
+        trust = gaps(left, aim, top=1).trust(spread)
         numbers = {**bounds.numbers, "trust": trust, "within_limits": float(bounds.hold)}
         return Result(Volume(voxels, volume.affine.copy(), output.unit), numbers)
 
     def _correction(self, seen: FramedHead, source: Profile, look: Look) -> Correction:
         image = network_image(seen, (scale_curve(source, top=1), base_curve(source, aim_of(look), top=1)))
-        told = description(source, look)
-        correction: Correction = self._network(*(torch.from_numpy(a)[None].to(self.device) for a in (image, told)))
+        histograms = local_histograms(seen.voxels, seen.inside, scale=1 / source.anchor)
+        shown = (image, histograms, description(source, look))
+        correction: Correction = self._network(*(torch.from_numpy(a)[None].to(self.device) for a in shown))
         return correction
 
 

@@ -17,7 +17,7 @@ from training import simulate
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
-_NOT_FOR_SCANS = ("ct", "deform", "mixture", "report")
+_NOT_FOR_SCANS = ("ct", "deform", "mixture", "random_site", "report", "statistics")
 """Parts of the simulator that no scan here comes from."""
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from inference.bounded.description import description
 from inference.bounded.frame import FINE_MM, SHAPE, coarse
+from inference.bounded.histograms import local_histograms
 from inference.classical.base import aim_of, base_curve, scale_curve
 from inference.classical.head import tissue_threshold
 from inference.look import ANCHOR, LEVELS, Look, Profile
@@ -28,9 +29,12 @@ from training.simulate.tissues import Tissue
 KINDS = ("curve", "field", "both", "scanner", "same")
 """What lies between source and truth: an intensity scale; an uneven gain and offset; both; another scanner; nothing."""
 
-_SIMULATED_SHARES = (0.22, 0.33, 0.12, 0.28, 0.05)
-_REAL_SHARES = (0.30, 0.50, 0.14, 0.0, 0.06)
+_SIMULATED_SHARES = (0.26, 0.30, 0.10, 0.26, 0.08)
+_REAL_SHARES = (0.36, 0.44, 0.12, 0.0, 0.08)
 _MOST_REFERENCES = 6
+_OF_ANYWHERE = 0.3
+"""How often the references of a truth are of any scanners of its contrast: then the look tells little, and shows it."""
+
 _PROFILED = 30_000
 """Voxels that a profile is taken from in training: enough for a percentile to be within 1 %."""
 
@@ -119,11 +123,10 @@ class Pairs:
         deep, whole = [], []
         for _ in range(int(rng.integers(1, _MOST_REFERENCES + 1))):
             head = self._simulated[rng.integers(len(self._simulated))]
-            flat, textured = _levels(task.target, int(rng.integers(2**31)), task.texture)
+            scanner = task.reference(rng)
+            flat, textured = _levels(scanner, int(rng.integers(2**31)), task.texture)
             sample = flat @ head.sample + (textured @ head.sample) * rng.standard_normal(head.sample.shape[1])
-            sample = np.maximum(
-                sample * np.exp(_sampled_log_gain(rng, task.target.receive_field, head.sample_at)), 0.01
-            )
+            sample = np.maximum(sample * np.exp(_sampled_log_gain(rng, scanner.receive_field, head.sample_at)), 0.01)
             half = sample.size // 2
             scaled = Profile(np.percentile(sample[:half], LEVELS), np.percentile(sample[half:], LEVELS)).scaled()
             deep.append(scaled.deep)
@@ -169,6 +172,11 @@ class _Task:
         self.source = random_protocol(rng, contrast) if self.kind == "scanner" else self.target
         self.seed = int(rng.integers(2**31))
         self.texture = float(rng.uniform(0.5, 1.6))
+        self._anywhere = self.kind != "scanner" and rng.random() < _OF_ANYWHERE
+
+    def reference(self, rng: np.random.Generator) -> Protocol:
+        """Return the protocol of the next reference."""
+        return random_protocol(rng, self.target.contrast, unevenness=0.3) if self._anywhere else self.target
 
 
 def _levels(protocol: Protocol, person: int, texture: float) -> tuple[Float32Array, Float32Array]:
@@ -286,6 +294,7 @@ def _ready(case: Case, rng: np.random.Generator) -> Arrays:
     shift = np.interp(ANCHOR, LEVELS, truth.deep)
     example = {
         "image": np.minimum(image, 4),
+        "histograms": local_histograms(case.source, case.inside, scale=1 / source.anchor),
         "points": np.minimum(curves[0](np.ascontiguousarray(case.source[every])), 4)[None],
         "tissue": np.stack([tissue & case.deep[every], tissue]).astype(np.float32),
         "aim": aim.astype(np.float32),

@@ -53,22 +53,36 @@ def gathered(data: Path | None, cache: Path, *, procedural: int, deformations: i
     deformations
         How many deformations of each label map, beside itself.
     """
+    maps, drawn = people(data, procedural=procedural, deformations=deformations)
+    prepare_simulated(_missing({**maps, **drawn}, cache), cache)
+    watched = [name for name in maps if name.startswith(f"labels-{read_splits().labelmaps.train[-1]}")]
+    validation = [f"procedural-{_WATCHED:03d}", *watched[:1]]
+    trained = [name for name in (*maps, *drawn) if name not in (*validation, *watched)]
+    files = [[cache / f"{name}.npz" for name in names] for names in (trained, validation)]
+    return Sources(files[0], files[1], _real(data, cache) if data else ())
+
+
+def people(
+    data: Path | None, *, procedural: int, deformations: int
+) -> tuple[dict[str, Callable[[], Head]], dict[str, Callable[[], Head]]]:
+    """Return the simulated heads of the training side by name: from label maps, then drawn ones; none is made yet.
+
+    Parameters
+    ----------
+    data, procedural, deformations
+        As in `gathered`. A name begins with that of the person: ``labels-01`` and ``labels-01-0`` are the same one.
+        The last label map and the last drawn head are there to watch progress on.
+    """
     drawn: dict[str, Callable[[], Head]] = {
         f"procedural-{seed:03d}": partial(procedural_head, seed) for seed in (*range(procedural), _WATCHED)
     }
-    splits = read_splits()
     maps: dict[str, Callable[[], Head]] = {}
     paths = {} if data is None else _labelmaps(data)
     for number, path in paths.items():
         maps[f"labels-{number}"] = partial(labelmap_head, path)
         for seed in range(deformations):
             maps[f"labels-{number}-{seed}"] = partial(_deformed, path, seed)
-    prepare_simulated(_missing({**maps, **drawn}, cache), cache)
-    watched = [name for name in maps if name.startswith(f"labels-{splits.labelmaps.train[-1]}")]
-    validation = [f"procedural-{_WATCHED:03d}", *watched[:1]]
-    trained = [name for name in (*maps, *drawn) if name not in (*validation, *watched)]
-    files = [[cache / f"{name}.npz" for name in names] for names in (trained, validation)]
-    return Sources(files[0], files[1], _real(data, cache) if data else ())
+    return maps, drawn
 
 
 def _labelmaps(data: Path) -> dict[str, Path]:

@@ -146,7 +146,7 @@ class Run:
 
     def _judge(self, network: BoundedNetwork, batch: Batch) -> Judged:
         with torch.autocast("cpu", torch.bfloat16):
-            correction = network(batch["image"], batch["description"])
+            correction = network(batch["image"], batch["histograms"], batch["description"])
         return judged(batch, correction, Weights.at(self.step))
 
     def log(self, split: str, judgements: Sequence[Judged]) -> None:

@@ -13,8 +13,7 @@ from torch.nn import functional
 
 from inference.bounded.network import Correction
 from inference.bounded.slicing import along, curved, evened
-from inference.classical.base import base_curve, scale_curve
-from inference.classical.nyul import Curve
+from inference.classical.base import SPREAD, STEEPEST, Gaps, gaps
 from inference.look import LEVELS, Profile
 
 _FLOOR = 2e-4
@@ -82,9 +81,9 @@ def judged(batch: Mapping[str, Tensor], correction: Correction, weights: Weights
     """Judge corrections of a batch of `training.examples.pairs`."""
     points = batch["points"]
     even = evened(points, correction.log_gain)
-    result = curved(even, _fitted(even, batch), correction)
-    plain = _fitted(points, batch)
-    scale, base = (torch.stack([along(pair[k], p) for pair, p in zip(plain, points, strict=True)]) for k in (0, 1))
+    result = curved(_based(even, batch, correction.spread), correction.log_curve)
+    as_table, never = torch.ones_like(correction.spread), torch.full_like(correction.spread, torch.inf)
+    scale, base = (_based(points, batch, spread) for spread in (never, as_table))
     ours, of_scale, of_base = (_psnr(y, batch) for y in (result, scale, base))
     harm = functional.relu(torch.maximum(of_scale, of_base) - ours)
     field = _field_error(batch, correction.log_gain)
@@ -93,14 +92,40 @@ def judged(batch: Mapping[str, Tensor], correction: Correction, weights: Weights
     return Judged(loss, ours, of_scale, of_base)
 
 
-def _fitted(even: Tensor, batch: Mapping[str, Tensor]) -> list[tuple[Curve, Curve]]:
-    """Fit both curves to the intensities of each head; they are taken as given, no gradient runs into the fit."""
-    curves = []
-    for head, tissue, aim in zip(even.detach(), batch["tissue"], batch["aim"], strict=True):
-        deep, whole = (head[0][where > 0].double().numpy() for where in tissue)
+def _based(even: Tensor, batch: Mapping[str, Tensor], spread: Tensor) -> Tensor:
+    """Apply to each head the base curve that its intensities call for."""
+    heads = []
+    for head, tissue, aim, own_spread in zip(even, batch["tissue"], batch["aim"], spread, strict=True):
+        deep, whole = (head.detach()[0][where > 0].double().numpy() for where in tissue)
         source = Profile(np.percentile(deep, LEVELS), np.percentile(whole, LEVELS))
-        curves.append((scale_curve(source, top=1), base_curve(source, aim.double().numpy(), top=1)))
-    return curves
+        gap = gaps(source, aim.double().numpy(), top=1)
+        heads.append(along([0.0, *gap.levels], base_slopes(gap, own_spread), head))
+    return torch.stack(heads)
+
+
+def base_slopes(gap: Gaps, spread: Tensor) -> Tensor:
+    """Return the slopes of `inference.classical.base.base_curve`, with a gradient into the spread, none into the gaps.
+
+    Parameters
+    ----------
+    gap
+        Between head and look.
+    spread
+        Shape (landmarks,), in parts of `SPREAD`.
+
+    Returns
+    -------
+    Shape (n + 1,): of the pieces between the n levels, and of what lies beyond.
+    """
+    differs = torch.from_numpy(gap.differs).float()
+    wide = spread[torch.from_numpy(gap.kept)] * torch.from_numpy(SPREAD[gap.kept]).float()
+    wanted = torch.from_numpy(gap.levels * gap.scale).float() * torch.exp(differs**3 / (differs**2 + wide**2))
+    reached, before, slopes = torch.zeros(()), 0.0, []
+    for level, value in zip(gap.levels.tolist(), wanted, strict=True):
+        slope = ((value - reached) / (level - before)).clamp(gap.scale / STEEPEST, gap.scale * STEEPEST)
+        reached, before = reached + slope * (level - before), level
+        slopes.append(slope)
+    return torch.stack([*slopes, torch.minimum(slopes[-1], reached / before)])
 
 
 def _psnr(result: Tensor, batch: Mapping[str, Tensor]) -> Tensor:

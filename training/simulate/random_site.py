@@ -1,14 +1,15 @@
-"""A site drawn at random: some T1 scanner, as a network should see many of them."""
+"""A site drawn at random: some scanner, as a network should see many of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import numpy as np
 
+from inference.contract import Contrast
 from training.simulate.grid import Grid, Plane
-from training.simulate.sequences import Mprage, Sequence, SpoiledGradientEcho, TurboSpinEcho
+from training.simulate.sequences import Flair, Mprage, Sequence, SpoiledGradientEcho, TurboSpinEcho
 from training.simulate.sites import ReceiveField, Site, TransmitField
 from training.simulate.tissues import FieldStrength
 
@@ -33,7 +34,7 @@ def random_site(rng: np.random.Generator) -> Site:
     """
     strength: FieldStrength = "3 T" if rng.random() < 0.5 else "1.5 T"
     flat = rng.random() < _OF_2D
-    sequence = _turbo(rng) if flat else _SEQUENCES[rng.integers(len(_SEQUENCES))](rng)
+    sequence = _turbo(rng) if flat else _SEQUENCES["T1"][rng.integers(len(_SEQUENCES["T1"]))](rng)
     unevenness = 1.0 if strength == "3 T" else 0.4
     return Site(
         name="random",
@@ -50,6 +51,14 @@ def random_site(rng: np.random.Generator) -> Site:
             1 + unevenness * rng.uniform(0, 0.15), -unevenness * rng.uniform(0.05, 0.25), unevenness * 0.03
         ),
     )
+
+
+def random_sequence(rng: np.random.Generator, contrast: Contrast) -> Sequence:
+    """Draw a pulse sequence of a contrast; all ranges are invented around what scanners are set to."""
+    if contrast == "T1" and rng.random() < _OF_2D:
+        return _turbo(rng)
+    kinds = _SEQUENCES[contrast]
+    return kinds[rng.integers(len(kinds))](rng)
 
 
 def _grid(rng: np.random.Generator, *, flat: bool) -> Grid:
@@ -80,4 +89,28 @@ def _turbo(rng: np.random.Generator) -> Sequence:
     return TurboSpinEcho(rng.uniform(400, 750), spacing, int(rng.integers(1, 5)), spacing, rng.uniform(140, 180))
 
 
-_SEQUENCES: tuple[Callable[[np.random.Generator], Sequence], ...] = (_mprage, _mprage, _mprage, _spoiled)
+def _t2(rng: np.random.Generator) -> Sequence:
+    return _train_of_echoes(rng, rng.uniform(3000, 7000), rng.uniform(75, 120))
+
+
+def _pd(rng: np.random.Generator) -> Sequence:
+    return _train_of_echoes(rng, rng.uniform(2000, 5000), rng.uniform(10, 35))
+
+
+def _train_of_echoes(rng: np.random.Generator, repetition_ms: float, echo_ms: float) -> Sequence:
+    spacing = rng.uniform(8, 15)
+    middle = max(round(echo_ms / spacing), 1)
+    return TurboSpinEcho(repetition_ms, middle * spacing, middle + 2, spacing, rng.uniform(130, 180))
+
+
+def _flair(rng: np.random.Generator) -> Sequence:
+    spacing = rng.uniform(9, 15)
+    middle = round(rng.uniform(90, 140) / spacing)
+    cycle = rng.uniform(7000, 11000)
+    inversion = cycle * rng.uniform(0.235, 0.29)
+    return Flair(cycle, inversion, middle * spacing, middle + 2, spacing, rng.uniform(130, 180))
+
+
+_SEQUENCES: Mapping[Contrast, tuple[Callable[[np.random.Generator], Sequence], ...]] = {
+    "T1": (_mprage, _mprage, _mprage, _spoiled), "T2": (_t2,), "PD": (_pd,), "FLAIR": (_flair,),
+}  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 import phantom
 import pytest
 
-from inference.classical.base import STEEPEST, aim_of, base_curve, blend, scale_curve
+from inference.classical.base import SPREAD, STEEPEST, aim_of, base_curve, gaps, scale_curve
 from inference.look import LEVELS, TOP, Look, Profile, look_of, profile
 
 
@@ -60,11 +60,18 @@ def test_another_top_gives_the_same_curve_in_other_units() -> None:
     np.testing.assert_allclose(in_parts * TOP, in_looks, rtol=1e-5)
 
 
-def test_a_blend_lies_between_both() -> None:
+def test_the_more_people_are_taken_to_differ_the_less_is_moved() -> None:
     head, values = _profile(1.6), np.linspace(0, 1200, 60, dtype=np.float32)[None]
-    low, high = scale_curve(head), base_curve(head, aim_of(_look()))
-    np.testing.assert_allclose(blend(low, high, 0.25)(values), 0.75 * low(values) + 0.25 * high(values), rtol=2e-2)
-    np.testing.assert_allclose(blend(low, high, 0.0)(values), low(values), rtol=1e-3)
+    low, high = scale_curve(head)(values), base_curve(head, aim_of(_look()))(values)
+    hardly, fully = (base_curve(head, aim_of(_look()), spread=SPREAD * factor)(values) for factor in (1e3, 1e-3))
+    np.testing.assert_allclose(hardly, low, rtol=1e-3, atol=0.5)
+    assert (np.abs(fully - low) >= np.abs(high - low) - 0.5).all()
+
+
+def test_trust_says_which_part_of_the_differences_is_moved() -> None:
+    gap = gaps(_profile(1.6), aim_of(_look()))
+    assert gap.trust(1e4 * SPREAD) < 1e-3
+    assert 0.5 < gap.trust(SPREAD) < gap.trust(1e-4 * SPREAD) <= 1
 
 
 def test_a_bent_phantom_comes_nearer_to_its_look() -> None:

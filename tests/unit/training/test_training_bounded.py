@@ -12,14 +12,16 @@ from safetensors.torch import load_file
 
 from inference.bounded.description import LENGTH
 from inference.bounded.frame import SHAPE
-from inference.bounded.network import BoundedNetwork, Correction, without_cells
+from inference.bounded.network import LANDMARKS, BoundedNetwork, Correction, without_cells
+from inference.classical.base import SPREAD, base_curve, gaps
+from inference.look import LEVELS, Profile
 from training.examples.curves import apply_curve, random_curve
 from training.examples.fields import random_field
 from training.examples.heads import prepare_simulated
 from training.examples.pairs import Pairs
 from training.examples.sources import Sources
 from training.loops.bounded import Config, train
-from training.objectives.bounded import Weights, judged
+from training.objectives.bounded import Weights, base_slopes, judged
 from training.simulate.head import procedural_head
 
 TINY = Config(
@@ -69,16 +71,17 @@ def test_the_true_field_is_worth_decibels(sources: Sources, monkeypatch: pytest.
     monkeypatch.setattr("training.examples.pairs._SIMULATED_SHARES", (0.0, 1.0, 0.0, 0.0, 0.0))
     pairs = Pairs(sources.simulated, (), group=4, real_share=0.0, seed=2)
     batch = {name: torch.from_numpy(array) for name, array in pairs[0].items()}
-    nothing = Correction(torch.zeros(4, 1), torch.zeros_like(batch["gain"]), torch.zeros(4, 8, 7, 8, 6))
-    true = Correction(nothing.trust, batch["gain"], nothing.log_curve)
+    nothing = Correction(torch.full((4, LANDMARKS), 30.0), torch.zeros_like(batch["gain"]), torch.zeros(4, 8, 7, 8, 6))
+    true = Correction(nothing.spread, batch["gain"], nothing.log_curve)
     without, with_field = (judged(batch, correction, Weights()).psnr_db.mean() for correction in (nothing, true))
     assert with_field > without + 1
 
 
 def test_doing_nothing_is_as_good_as_the_scale_alone(batch: dict[str, torch.Tensor]) -> None:
     network = BoundedNetwork((8, 8, 8), LENGTH)
-    correction = without_cells(network(batch["image"], batch["description"]))
-    untrusted = Correction(torch.zeros_like(correction.trust), correction.log_gain, correction.log_curve)
+    correction = without_cells(network(batch["image"], batch["histograms"], batch["description"]))
+    never = torch.full_like(correction.spread, torch.inf)
+    untrusted = Correction(never, correction.log_gain, correction.log_curve)
     result = judged(batch, untrusted, Weights())
     torch.testing.assert_close(result.psnr_db, result.psnr_scale_db)
 
@@ -87,7 +90,7 @@ def test_the_objective_reaches_every_weight(batch: dict[str, torch.Tensor]) -> N
     network = BoundedNetwork((8, 8, 8), LENGTH)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.1)  # the last layers begin at zero, behind which nothing is reached
-    judged(batch, network(batch["image"], batch["description"]), Weights()).loss.mean().backward()
+    judged(batch, network(batch["image"], batch["histograms"], batch["description"]), Weights()).loss.mean().backward()
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in network.parameters())
 
 
@@ -107,3 +110,13 @@ def test_the_log_has_a_line_a_step_and_the_validation(sources: Sources, tmp_path
     assert [(line["step"], line["split"]) for line in lines] == [
         ("1", "training"), ("2", "training"), ("3", "training"), ("4", "training"), ("4", "validation"),
     ]  # fmt: skip
+
+
+def test_the_curve_that_learns_is_the_curve_that_serves() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        deep, spread = np.sort(rng.gamma(3, 1, LEVELS.size)), np.exp(rng.normal(0, 1, LANDMARKS))
+        source, aim = Profile(deep, 1.3 * deep), np.sort(rng.uniform(50, 1500, LANDMARKS))
+        served = base_curve(source, aim, top=1, spread=SPREAD * spread)
+        slopes = base_slopes(gaps(source, aim, top=1), torch.from_numpy(spread).float())
+        np.testing.assert_allclose(slopes.numpy(), served.slopes, rtol=1e-3, atol=1e-5)
