@@ -27,6 +27,7 @@ from dicom_node.domain.instance import InstanceKey, Transport
 from dicom_node.domain.provenance import StoredScale
 from dicom_node.domain.stack import Stack
 from dicom_node.encode import derived_mr
+from dicom_node.encode.series import to_bytes
 from dicom_node.infer.gate import judge
 from dicom_node.jobs import provenance_by_hand
 from dicom_node.log import silence_libraries
@@ -106,7 +107,7 @@ def rows(folder: Path, scratch: Path) -> list[tuple[str, float, str, float]]:
     def encode() -> None:
         series = derived_mr.encode(stack, result.voxels, scale=scale, provenance=made)
         for instance in series.instances:
-            derived_mr.to_bytes(instance)
+            to_bytes(instance)
 
     def sitk() -> None:
         with_sitk(folder)

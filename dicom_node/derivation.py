@@ -6,8 +6,9 @@ The one way on which voxels pass: the node's jobs and `dicom-node apply` both ta
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from pydicom import Dataset
 
@@ -16,13 +17,16 @@ from dicom_node.assemble.volume import read_volume
 from dicom_node.domain.ports import Executor, InferenceRequest
 from dicom_node.domain.provenance import Provenance, StoredScale
 from dicom_node.domain.stack import Stack
-from dicom_node.encode import derived_mr
+from dicom_node.encode import derived_ct, derived_mr
+from dicom_node.encode.series import EncodedSeries
 from dicom_node.errors import JobHeld
 from dicom_node.infer import gate as output_gate
 from inference.aim import Aim
 from inference.bundle import Bundle
 from inference.contract import Acquisition
 from inference.volume import Volume
+
+Encode: TypeAlias = Callable[[Stack, Volume, Provenance], EncodedSeries]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,17 +103,12 @@ def derive(stack: Stack, bundle: Bundle, executor: Executor, *, aim: Aim, proven
     reason = _other_model(bundle, provenance) or _other_target(aim, provenance) or refusal(stack, bundle, aim)
     if reason is not None:
         raise JobHeld(reason)
-    scale = _stored_scale(bundle, aim)
+    encode = _ENCODERS[bundle.manifest.output.kind](bundle, aim)
     source = read_volume(stack)
     assembled = time.perf_counter()
     made = harmonize(source, acquisition_of(stack), bundle, executor, aim=aim)
     before_encode = time.perf_counter()
-    encoded = derived_mr.encode(
-        stack,
-        made.volume.voxels,
-        scale=scale,
-        provenance=replace(provenance, warnings=made.warnings),
-    )
+    encoded = encode(stack, made.volume, replace(provenance, warnings=made.warnings))
     seconds = {
         "assemble": assembled - started,
         **made.seconds,
@@ -172,7 +171,17 @@ def _text(stack: Stack, key: str) -> str | None:
     return None if value is None else str(value)
 
 
-def _stored_scale(bundle: Bundle, aim: Aim) -> StoredScale:
+def _mr_encoder(bundle: Bundle, aim: Aim) -> Encode:
     if aim.target is None:
         raise JobHeld(f"model {bundle.manifest.name} names no target, so that no stored scale is known")
-    return StoredScale(aim.target.values_per_unit, aim.target.window_center, aim.target.window_width)
+    scale = StoredScale(aim.target.values_per_unit, aim.target.window_center, aim.target.window_width)
+    return lambda stack, made, of: derived_mr.encode(stack, made.voxels, scale=scale, provenance=of)
+
+
+def _ct_encoder(bundle: Bundle, aim: Aim) -> Encode:
+    del bundle, aim  # Hounsfield units are the same for every model
+    return lambda stack, made, of: derived_ct.encode(stack, made, provenance=of)
+
+
+_ENCODERS: Mapping[str, Callable[[Bundle, Aim], Encode]] = {"mr": _mr_encoder, "ct": _ct_encoder}
+"""Kind of a bundle's output -> what chooses its encoder before the model runs."""

@@ -22,7 +22,7 @@ from dicom_node.boundary import Boundary
 from dicom_node.derivation import derive, refusal
 from dicom_node.domain.job import Job, JobEvent, JobState
 from dicom_node.domain.series import Series, SeriesEvent, SeriesState
-from dicom_node.encode import derived_mr
+from dicom_node.encode.series import to_bytes
 from dicom_node.errors import IllegalTransition, JobFailed, JobHeld, SeriesRefused
 from dicom_node.intake import Intake
 from dicom_node.jobs import job_for, provenance_of
@@ -191,7 +191,7 @@ class Pipeline:
         bundle, aim = registry.get(job.model), registry.aim(job.model, job.target)
         provenance = provenance_of(job, bundle, serial_number=self._parts.serial_number)
         derived = derive(stack, bundle, self._parts.executor, aim=aim, provenance=provenance)
-        self._parts.results.write(job.id, [derived_mr.to_bytes(instance) for instance in derived.instances])
+        self._parts.results.write(job.id, [to_bytes(instance) for instance in derived.instances])
         seconds = {f"{stage}_s": taken for stage, taken in derived.seconds.items()}
         return {name: round(value, 4) for name, value in {**seconds, **derived.numbers}.items()}
 

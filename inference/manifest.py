@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from inference.contract import Contrast, InputContract, Millimetres
+from inference.ct.hounsfield import HOUNSFIELD, RANGE_HU
 from inference.errors import ModelRefused
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
@@ -52,14 +53,14 @@ class OutputSpec(_Part):
     Attributes
     ----------
     kind
-        ``mr``: a harmonized MR volume on the grid of its source.
+        ``mr``: a harmonized MR volume on the grid of its source; ``ct``: a synthetic CT there, in HU.
     unit
         UCUM code.
     range
         Lowest and highest value that can come out.
     """
 
-    kind: Literal["mr"]
+    kind: Literal["mr", "ct"]
     unit: str
     range: tuple[float, float]
 
@@ -67,6 +68,13 @@ class OutputSpec(_Part):
     def _range_is_a_range(self) -> OutputSpec:
         if not self.range[0] < self.range[1]:
             raise ValueError("range: the lowest comes first")
+        return self
+
+    @model_validator(mode="after")
+    def _ct_is_in_hounsfield_units(self) -> OutputSpec:
+        (low, high), (lowest, highest) = self.range, RANGE_HU
+        if self.kind == "ct" and (self.unit != HOUNSFIELD or low < lowest or high > highest):
+            raise ValueError(f"a CT has the unit {HOUNSFIELD} and a range within {lowest:g} to {highest:g}")
         return self
 
 
@@ -89,8 +97,39 @@ class Target(_Part):
     window_width: Positive
 
 
+class CtLimits(_Part):
+    """Limits of the output gate for a synthetic CT.
+
+    Attributes
+    ----------
+    min_body_dice
+        Dice coefficient of the body in the result and the head in the source, both with their cavities; below: the
+        result is not sent.
+    warn_body_dice
+        Below: the result is sent with a warning.
+    bone_share, air_share
+        Smallest and largest part of the head that may be bone, and air.
+    brain_hu
+        Lowest and highest median of what lies deep in the upper head, HU.
+    """
+
+    min_body_dice: Fraction = 0.95
+    warn_body_dice: Fraction = 0.97
+    bone_share: tuple[Fraction, Fraction]
+    air_share: tuple[Fraction, Fraction]
+    brain_hu: tuple[float, float]
+
+    @model_validator(mode="after")
+    def _ranges_are_ranges(self) -> CtLimits:
+        for name in ("bone_share", "air_share", "brain_hu"):
+            low, high = getattr(self, name)
+            if not low <= high:
+                raise ValueError(f"{name}: the lowest comes first")
+        return self
+
+
 class QaLimits(_Part):
-    """Limits of the output gate.
+    """Limits of the output gate; those of gradients, background, clipping and median are for MR alone.
 
     Attributes
     ----------
@@ -120,6 +159,7 @@ class QaLimits(_Part):
     max_clipped: Fraction = 0.01
     head_median: tuple[float, float] | None = None
     head_mm: tuple[Millimetres, Millimetres] | None = None
+    ct: CtLimits | None = None
 
 
 class Manifest(_Part):
@@ -164,6 +204,15 @@ class Manifest(_Part):
                 raise ValueError(f"targets.{name}: the output's range does not fit into 0...{STORED_MAX}")
         if self.reference.target is not None and self.reference.target not in self.targets:
             raise ValueError(f"reference.target: there is no target '{self.reference.target}'")
+        return self
+
+    @model_validator(mode="after")
+    def _ct_has_its_limits_and_no_target(self) -> Manifest:
+        is_ct = self.output.kind == "ct"
+        if is_ct != (self.qa.ct is not None):
+            raise ValueError("qa.ct: needed where output.kind is ct, and only there")
+        if is_ct and (self.targets or self.added_targets):
+            raise ValueError("targets: a CT has none, its scale is that of Hounsfield units")
         return self
 
     def choose_target(self, name: str | None) -> str | None:

@@ -162,7 +162,7 @@ def _derive_stack(
     """Write the derived series of one stack into a folder, and return how many instances it has."""
     from dicom_node.derivation import derive
     from dicom_node.domain.clock import SystemClock
-    from dicom_node.encode.derived_mr import to_bytes
+    from dicom_node.encode.series import to_bytes
     from dicom_node.jobs import provenance_by_hand
 
     provenance = provenance_by_hand(

@@ -1,12 +1,14 @@
-"""How the image was acquired: the frame's MR attributes, made whole where PS3.3 asks for a value."""
+"""How the image was acquired: the frame's attributes, made whole where PS3.3 asks for a value."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from pydicom import Dataset
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
 
 from dicom_node.domain.stack import Frame
-from dicom_node.encode.modules import FRAME_MODULES
+from dicom_node.encode.modules import IMAGE_MODULES, MR_MODULES, Module
 from dicom_node.encode.verbatim import LO_LENGTH, copy_modules, text
 
 UNKNOWN_SEQUENCE = {"ScanningSequence": "RM", "SequenceVariant": "NONE"}
@@ -28,11 +30,17 @@ ALWAYS_LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit)
 
 
 def add_acquisition(image: Dataset, frame: Frame) -> None:
-    """Copy image plane, acquisition, contrast and MR attributes of a frame."""
-    copy_modules(frame.header, image, FRAME_MODULES)
-    for keyword in (keyword for module in FRAME_MODULES for keyword in module.kept):
-        if keyword in image and not text(image, keyword):
-            del image[keyword]  # types 1 and 3: an empty one says nothing, or is wrong
+    """Copy when, of what and through which codec a frame was acquired: what holds for whatever is derived from it."""
+    _copy(image, frame, IMAGE_MODULES)
+    if frame.header.file_meta.TransferSyntaxUID in ALWAYS_LOSSY:
+        image.LossyImageCompression = "01"
+    _add_laterality(image, frame.header)
+
+
+def add_mr_acquisition(image: Dataset, frame: Frame) -> None:
+    """Copy image plane, contrast and MR attributes of a frame as well."""
+    add_acquisition(image, frame)
+    _copy(image, frame, MR_MODULES)
     for keyword, value in UNKNOWN_SEQUENCE.items():
         if not text(image, keyword):
             setattr(image, keyword, value)
@@ -43,10 +51,14 @@ def add_acquisition(image: Dataset, frame: Frame) -> None:
             _require(image, keyword)
         elif frame.frame_number is not None and keyword in image:
             del image[keyword]  # multi-frame images hold zeros here; what a classic source says is left to it
-    if frame.header.file_meta.TransferSyntaxUID in ALWAYS_LOSSY:
-        image.LossyImageCompression = "01"
-    _add_laterality(image, frame.header)
     _add_contrast_agent(image, frame.header)
+
+
+def _copy(image: Dataset, frame: Frame, modules: Sequence[Module]) -> None:
+    copy_modules(frame.header, image, modules)
+    for keyword in (keyword for module in modules for keyword in module.kept):
+        if keyword in image and not text(image, keyword):
+            del image[keyword]  # types 1 and 3: an empty one says nothing, or is wrong
 
 
 def _add_laterality(image: Dataset, header: Dataset) -> None:

@@ -7,6 +7,7 @@ from pydicom.charset import decode_bytes, python_encoding
 from pydicom.valuerep import TEXT_VR_DELIMS
 
 from dicom_node.domain.provenance import Provenance
+from dicom_node.encode.tasks import TASKS
 from dicom_node.encode.verbatim import LO_LENGTH, text
 
 ESCAPE = b"\x1b"  # begins a code extension, PS3.5 6.1.2.5
@@ -19,9 +20,15 @@ def describe_series(source: Dataset, provenance: Provenance) -> str:
     Viewers rarely show ContentQualification and never DerivationDescription, so the two things that a reader must
     know stand first: that it is research, and that the output gate warned. The source's part is left out where its
     character set does not decode it.
+
+    Raises
+    ------
+    KeyError
+        When `TASKS` does not hold the provenance's task.
     """
     check = " CHECK" if provenance.warnings else ""
-    head = f"RESEARCH {provenance.task} {provenance.target or provenance.model}"[: LO_LENGTH - len(check)] + check
+    what = f"{TASKS[provenance.task].label} {provenance.target or provenance.model}"
+    head = f"RESEARCH {what}"[: LO_LENGTH - len(check)] + check
     name = _decoded(text(source, "SeriesDescription"), text(source, "SpecificCharacterSet").decode("ascii", "replace"))
     words = (name or "").replace("\\", " ").split()  # no backslash may stand in a Long String, no line break
     return f"{head} | {' '.join(words)}"[:LO_LENGTH].rstrip() if words else head

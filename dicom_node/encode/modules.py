@@ -1,4 +1,4 @@
-"""The whitelist: which attributes of the source a derived MR image keeps, by module of PS3.3."""
+"""The whitelist: which attributes of the source a derived image keeps, by module of PS3.3."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ COMMON_MODULES: tuple[Module, ...] = (
 )  # fmt: skip
 """The same for every image of the series: copied byte for byte from the file of the first slice."""
 
-FRAME_MODULES: tuple[Module, ...] = (
+IMAGE_MODULES: tuple[Module, ...] = (
     Module("General Acquisition", "C.7.10.1",
            kept=("AcquisitionNumber", "AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime")),
     Module(
@@ -95,6 +95,10 @@ FRAME_MODULES: tuple[Module, ...] = (
         ),
     ),
     Module("General Anatomy", "10.5", kept=("AnatomicRegionSequence",)),
+)  # fmt: skip
+"""Of one image, whatever is derived: copied from the header of its frame."""
+
+MR_MODULES: tuple[Module, ...] = (
     Module(
         "Image Plane", "C.7.6.2",
         required=("SliceThickness",),
@@ -125,7 +129,7 @@ FRAME_MODULES: tuple[Module, ...] = (
         ),
     ),
 )  # fmt: skip
-"""Of one image: copied from the header of its frame."""
+"""Of one MR image on the grid of its source: copied from the header of its frame, too."""
 
 EQUIPMENT_KEYWORDS: tuple[str, ...] = (
     "Manufacturer", "InstitutionName", "InstitutionAddress", "StationName", "InstitutionalDepartmentName",

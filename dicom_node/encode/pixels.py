@@ -1,4 +1,4 @@
-"""Stored pixels: model values as 12-bit integers, on a scale that is the same for every patient of a target."""
+"""Stored pixels: model values as unsigned integers, on a scale that is the same for every patient."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ UInt16Array: TypeAlias = NDArray[np.uint16]
 
 BITS_STORED = 12
 LARGEST = 2**BITS_STORED - 1
+"""Of MR."""
+
+CT_BITS_STORED = 16
+CT_INTERCEPT_HU = -1024
+CT_WINDOW_HU = (40.0, 400.0)
+"""Of CT: what a stored 0 means, and centre and width of the window in which soft tissue is usually read."""
 
 
 def to_stored(voxels: Float32Array, scale: StoredScale) -> tuple[UInt16Array, int]:
@@ -42,8 +48,23 @@ def to_stored(voxels: Float32Array, scale: StoredScale) -> tuple[UInt16Array, in
     return np.clip(stored, 0, LARGEST).astype("<u2"), int(clipped)
 
 
+def to_stored_hu(voxels: Float32Array) -> tuple[UInt16Array, int]:
+    """Return the stored values of HU, and the number of voxels that did not fit; see `to_stored`."""
+    stored = np.rint(voxels.astype(np.float64) - CT_INTERCEPT_HU)
+    if not np.isfinite(stored).all():
+        raise ValueError("a voxel is not a finite number")
+    largest = 2**CT_BITS_STORED - 1
+    clipped = np.count_nonzero((stored < 0) | (stored > largest))
+    return np.clip(stored, 0, largest).astype("<u2"), int(clipped)
+
+
+def describe_scale(scale: StoredScale) -> str:
+    """Return what stored values of an MR mean, as a clause of DerivationDescription."""
+    return f"stored value = model value * {scale.values_per_unit:.10g}, clipped to 0...{LARGEST}"
+
+
 def describe_pixels(image: Dataset, stored: UInt16Array, scale: StoredScale) -> None:
-    """Add the Image Pixel Module and the window (PS3.3 C.7.6.3, C.11.2).
+    """Add the Image Pixel Module and the window (PS3.3 C.7.6.3, C.11.2) of an MR image.
 
     There is no rescale: the MR Image IOD has no Modality LUT (PS3.3 A.4.3), so stored values are what viewers window.
 
@@ -52,13 +73,34 @@ def describe_pixels(image: Dataset, stored: UInt16Array, scale: StoredScale) -> 
     stored
         Shape (rows, columns).
     """
+    _add_pixels(image, stored, bits=BITS_STORED)
+    _add_window(image, scale.window_center, scale.window_width)
+
+
+def describe_hu_pixels(image: Dataset, stored: UInt16Array) -> None:
+    """Add the Image Pixel Module, rescale and window (PS3.3 C.7.6.3, C.8.2.1, C.11.2) of a CT image.
+
+    Parameters
+    ----------
+    stored
+        Shape (rows, columns).
+    """
+    _add_pixels(image, stored, bits=CT_BITS_STORED)
+    image.RescaleIntercept, image.RescaleSlope, image.RescaleType = CT_INTERCEPT_HU, 1, "HU"
+    _add_window(image, *CT_WINDOW_HU)
+
+
+def _add_pixels(image: Dataset, stored: UInt16Array, *, bits: int) -> None:
     image.SamplesPerPixel = 1
     image.PhotometricInterpretation = "MONOCHROME2"
     image.Rows, image.Columns = stored.shape
     image.BitsAllocated = 16
-    image.BitsStored = BITS_STORED
-    image.HighBit = BITS_STORED - 1
+    image.BitsStored = bits
+    image.HighBit = bits - 1
     image.PixelRepresentation = 0
-    image.WindowCenter = format_number_as_ds(float(scale.window_center))
-    image.WindowWidth = format_number_as_ds(float(scale.window_width))
     image.add_new("PixelData", "OW", stored.tobytes())
+
+
+def _add_window(image: Dataset, center: float, width: float) -> None:
+    image.WindowCenter = format_number_as_ds(float(center))
+    image.WindowWidth = format_number_as_ds(float(width))

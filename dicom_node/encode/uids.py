@@ -34,3 +34,14 @@ def series_uid(
 def instance_uid(derived_series_uid: str, frame: Frame) -> str:
     """Return the SOPInstanceUID of the image derived from `frame`."""
     return uid_of("instance", (derived_series_uid, frame.sop_instance_uid, str(frame.frame_number or 0)))
+
+
+def plane_uid(derived_series_uid: str, number: int) -> str:
+    """Return the SOPInstanceUID of the image of a derived series that stands for no frame of its source.
+
+    Parameters
+    ----------
+    number
+        Its InstanceNumber.
+    """
+    return uid_of("instance", (derived_series_uid, "plane", str(number)))

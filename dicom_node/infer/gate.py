@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import numpy as np
 
+from dicom_node.infer import ct_gate
 from dicom_node.infer.agreement import Agreement, agreement
-from inference.classical.head import find_head, upper_extents_mm
+from dicom_node.infer.verdict import Verdict
+from inference.classical.head import Head, find_head, upper_extents_mm
 from inference.manifest import OutputSpec, QaLimits
 from inference.volume import BoolArray, Float32Array, Volume
 
 _SAME_MM = 1e-3
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the gate found.
-
-    Attributes
-    ----------
-    failures
-        Why the result may not be sent; each a sentence that an admin understands.
-    warnings
-        What must be told with it.
-    numbers
-        What was measured: `head_median` in the unit of the result, the others unitless.
-    """
-
-    failures: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 def judge(source: Volume, result: Volume, *, output: OutputSpec, limits: QaLimits) -> Verdict:
@@ -47,16 +30,24 @@ def judge(source: Volume, result: Volume, *, output: OutputSpec, limits: QaLimit
     if failures := _unusable(source, result, output):
         return Verdict(failures)
     head = find_head(source)
-    inside = head.inside
-    if not inside.any():
+    if not head.inside.any():
         return Verdict(("no head can be told from the air in the source: the result cannot be judged",))
+    size = _not_a_head(upper_extents_mm(source, head), limits)
+    ct = limits.ct
+    found = _judge_mr(source, result, head, output, limits) if ct is None else ct_gate.judge(result, head, ct)
+    return replace(found, failures=(*found.failures, *size))
+
+
+def _judge_mr(source: Volume, result: Volume, head: Head, output: OutputSpec, limits: QaLimits) -> Verdict:
+    """Judge a harmonized MR: the same edges, dark air, little clipped, a median that its window shows."""
+    inside = head.inside
     clipped = result.voxels >= output.range[1]
     numbers = {
         "background_rise": _background(result.voxels, inside) - _background(source.voxels, inside),
         "clipped": float(np.mean(clipped[inside])),
         "head_median": float(np.median(result.voxels[inside])),
     }
-    failures = _not_a_head(upper_extents_mm(source, head), limits) + _failures(numbers, limits)
+    failures = _failures(numbers, limits)
     judged = inside & ~clipped  # what is clipped has no edges, and a limit of its own
     if not judged.any():
         return Verdict(failures, (), numbers)

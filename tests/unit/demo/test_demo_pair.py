@@ -14,6 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 from dicom_node.demo.pair import Window, read_pair, upright
 from dicom_node.domain.provenance import Provenance, StoredScale
 from dicom_node.encode.derivation import describe
+from dicom_node.encode.pixels import describe_scale
 from inference.volume import Volume
 
 SLICES, ROWS, COLUMNS = 5, 4, 3
@@ -115,7 +116,7 @@ def test_the_scale_of_the_stored_values_is_read_from_the_derivation(tmp_path: Pa
     scale = StoredScale(values_per_unit=1.25, window_center=1, window_width=1)
     for path in derived.values():
         image = dcmread(path)
-        image.DerivationDescription = describe(PROVENANCE, scale)
+        image.DerivationDescription = describe(PROVENANCE, describe_scale(scale))
         image.save_as(path)
     assert read_pair("T1", source, list(derived.values())).per_unit == 1.25
 

@@ -20,6 +20,7 @@ from dicom_node.domain.facts import Facts
 from dicom_node.domain.provenance import Provenance, StoredScale
 from dicom_node.domain.stack import Stack
 from dicom_node.encode import derived_mr
+from dicom_node.encode.series import to_bytes
 from inference.volume import Float32Array
 
 SLICES, ROWS, COLUMNS = 3, 4, 5
@@ -60,7 +61,7 @@ def derive(provenance: Provenance, scale: StoredScale) -> Callable[..., list[byt
     def run(stack: Stack, **changes: Any) -> list[bytes]:
         made = replace(provenance, **changes)
         series = derived_mr.encode(stack, voxels_for(stack), scale=scale, provenance=made)
-        return [derived_mr.to_bytes(instance) for instance in series.instances]
+        return [to_bytes(instance) for instance in series.instances]
 
     return run
 

@@ -1,0 +1,89 @@
+"""Axial slices of a volume: what planning systems load, one spacing and no tilt."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import SimpleITK
+from scipy.optimize import linear_sum_assignment
+
+from inference.volume import Float64Array, Volume
+
+AXIAL: Float64Array = np.array([[0.0, 0, 1], [0, 1, 0], [1, 0, 0]])
+"""Directions of slices, rows and columns as columns, LPS: towards the head, the back and the left."""
+
+AXIAL_TOLERANCE = 1e-3
+"""Largest departure of a direction cosine at which a grid counts as axial."""
+
+_WHOLE_TOLERANCE = 1e-3
+"""A grid that is this near, in voxels, to one voxel more has it: extents carry rounding errors."""
+
+
+def is_axial(volume: Volume) -> bool:
+    """Tell whether slice k is an axial image whose rows go to the left and columns to the back, k towards the head."""
+    directions = volume.affine[:3, :3] / np.array(volume.spacing_mm)
+    return bool(np.abs(directions - AXIAL).max() <= AXIAL_TOLERANCE)
+
+
+def head_up(volume: Volume) -> Volume:
+    """Return the same volume with its slices in the other order when they run towards the feet."""
+    if volume.affine[2, 0] >= 0:
+        return volume
+    turned = volume.affine.copy()
+    turned[:3, 0] *= -1
+    turned[:3, 3] += volume.affine[:3, 0] * (len(volume.voxels) - 1)
+    return Volume(np.ascontiguousarray(volume.voxels[::-1]), turned, volume.unit)
+
+
+def resampled(volume: Volume, *, outside: float) -> Volume:
+    """Bring a volume to axial slices of square pixels, by linear interpolation.
+
+    The new grid spans the centres of all voxels. Between slices its spacing is that of the axis which is nearest to the
+    patient's z; within them it is the smaller of the other two.
+
+    Parameters
+    ----------
+    outside
+        What stands where the volume has no voxels, in its unit.
+    """
+    shape, affine = _grid(volume)
+    slices, rows, columns = np.linalg.norm(affine[:3, :3], axis=0).tolist()
+    found = SimpleITK.Resample(
+        _image(volume),
+        list(reversed(shape)),
+        SimpleITK.Transform(),
+        SimpleITK.sitkLinear,
+        affine[:3, 3].tolist(),
+        [columns, rows, slices],
+        np.eye(3).ravel().tolist(),
+        outside,
+    )
+    return Volume(SimpleITK.GetArrayFromImage(found), affine, volume.unit)
+
+
+def _grid(volume: Volume) -> tuple[tuple[int, int, int], Float64Array]:
+    spacing = np.array(volume.spacing_mm)
+    _, nearest = linear_sum_assignment(-np.abs(volume.affine[:3, :3] / spacing))  # x, y, z of the patient -> axis
+    x_mm, y_mm, z_mm = spacing[nearest].tolist()
+    pixel_mm = min(x_mm, y_mm)
+    steps = np.array([pixel_mm, pixel_mm, z_mm])
+    indices = np.array(list(itertools.product(*((0, length - 1) for length in volume.voxels.shape))))
+    corners = indices @ volume.affine[:3, :3].T + volume.affine[:3, 3]
+    first = corners.min(axis=0)
+    whole = np.floor((corners.max(axis=0) - first) / steps + _WHOLE_TOLERANCE)
+    columns, rows, slices = (whole.astype(int) + 1).tolist()
+    affine = np.eye(4)
+    affine[:3, :3] = AXIAL * np.array([z_mm, pixel_mm, pixel_mm])
+    affine[:3, 3] = first
+    return (slices, rows, columns), affine
+
+
+def _image(volume: Volume) -> SimpleITK.Image:
+    """Return a volume as SimpleITK holds it: the fastest axis first."""
+    image = SimpleITK.GetImageFromArray(volume.voxels)
+    directions = volume.affine[:3, :3] / np.array(volume.spacing_mm)
+    image.SetSpacing(list(reversed(volume.spacing_mm)))
+    image.SetDirection(directions[:, ::-1].ravel().tolist())
+    image.SetOrigin(volume.affine[:3, 3].tolist())
+    return image
