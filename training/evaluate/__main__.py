@@ -1,20 +1,25 @@
-"""The bench's command: ``python -m training.evaluate e1|e2|e3|all --models … --set quick|default|full --out DIR``."""
+"""The bench's command: ``python -m training.evaluate e1|…|e4|all --models … --set quick|default|full --out DIR``."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from inference.errors import BundleRefused
-from training.evaluate.contestants import CLASSICAL, harmonizers
-from training.evaluate.experiments import EXPERIMENTS, Settings
+from training.evaluate.contestants import CLASSICAL, Named, harmonizers
+from training.evaluate.experiments import HARMONIZING, SYNTHESIZING, Settings
 from training.evaluate.people import People
 from training.evaluate.real import VARIABLE, data_folder
 from training.evaluate.sets import SETS
 from training.evaluate.splits import read_splits
+from training.evaluate.synthesizers import PLAIN, by_output, synthesizers
+
+Run = TypeVar("Run")
+"""How an experiment is run: see `training.evaluate.experiments`."""
 
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "dicom-node" / "evaluate"
 _MOST_WORKERS = 4
@@ -25,22 +30,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         data = data_folder(options.data)
-        named = harmonizers(options.models, options.bundles, by_name=options.by_name)
+        kinds = by_output(options.models, options.bundles)
+        named = harmonizers(kinds["mr"], options.bundles, by_name=options.by_name)
+        making_ct = synthesizers(kinds["ct"], options.bundles)
     except (FileNotFoundError, BundleRefused) as error:
         print(error, file=sys.stderr)
         return 2
     chosen = SETS[options.set]
     people = People(read_splits(), data, options.cache, chosen.head_mm, chosen.spacing_mm, chosen.drawn_only)
     settings = Settings(options.set, options.out, options.resume, options.workers)
-    for name in EXPERIMENTS if options.experiment == "all" else (options.experiment,):
-        print(EXPERIMENTS[name](name, people, named, settings))
-    return 0
+    ran = _ran(
+        HARMONIZING, named, others=making_ct, chosen=options.experiment,
+        start=lambda run, name: run(name, people, named, settings),
+    ) + _ran(
+        SYNTHESIZING, making_ct, others=named, chosen=options.experiment,
+        start=lambda run, name: run(name, people, making_ct, settings),
+    )  # fmt: skip
+    return 0 if ran else 2
+
+
+def _ran(
+    experiments: Mapping[str, Run],
+    models: Sequence[Named],
+    *,
+    others: Sequence[Named],
+    chosen: str,
+    start: Callable[[Run, str], Path],
+) -> int:
+    """Run those experiments that are chosen, if there are models for them; return how many were run."""
+    wanted = [name for name in experiments if chosen in (name, "all")]
+    for name in wanted:
+        if not models:
+            print(f"{name}: none of the models is for it", file=sys.stderr)
+            continue
+        if others:
+            print(f"{name}: left out, as their output is of another kind: {', '.join(each.name for each in others)}")
+        print(start(experiments[name], name))
+    return len(wanted) if models else 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
-    parser.add_argument("experiment", choices=[*EXPERIMENTS, "all"], help="which protocol")
-    parser.add_argument("--models", nargs="+", default=list(CLASSICAL), help="bundles, by name")
+    parser.add_argument("experiment", choices=[*HARMONIZING, *SYNTHESIZING, "all"], help="which protocol")
+    parser.add_argument("--models", nargs="+", default=[*CLASSICAL, *PLAIN], help="bundles, by name")
     parser.add_argument("--bundles", nargs="*", type=Path, default=[], help="folders of further bundles")
     parser.add_argument("--set", choices=sorted(SETS), default="default", help="how much of it")
     parser.add_argument("--out", type=Path, required=True, help="folder for results, tables, plots and pictures")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import torch
 from rich.progress import Progress
@@ -16,12 +16,14 @@ from rich.progress import Progress
 from inference.errors import ModelRefused
 from inference.volume import Volume
 from training.evaluate.cache import digest_of
-from training.evaluate.contestants import Contestant
+from training.evaluate.contestants import Contestant, Named
 from training.evaluate.metrics import background_rise, distance
 from training.evaluate.people import People
 from training.evaluate.pictures import keep_slices
 from training.evaluate.results import REFUSED, Results, Row
 from training.evaluate.trial import Case, Label, Trial
+
+AnyNamed = TypeVar("AnyNamed", bound=Named)
 
 _MEASURED_BY = Path(__file__).with_name("metrics.py")
 
@@ -50,29 +52,58 @@ class Job:
         """Make the trial, run the contestants, and measure."""
         trial = self.case.trial(self.people)
         label = self.case.label
-        digest = digest_of(trial.digest, _MEASURED_BY.read_text(encoding="utf-8"))
-        rows: list[Row] = []
         shown: dict[str, Volume] = {}
-        for contestant in self.contestants:
-            if (contestant.digest, label.case, digest) in self.done:
-                continue
-            values, note = {REFUSED: 1.0}, ""
-            try:
-                began = time.perf_counter()
-                result = contestant.harmonized(trial, contrast=label.contrast)
-                values = {"seconds": time.perf_counter() - began, **_measures(result, trial)}
-                shown[contestant.name] = result
-            except ModelRefused as refusal:
-                note = str(refusal)
-            rows += rows_of(label, contestant, digest, values, note=note)
+
+        def tried(contestant: Contestant) -> dict[str, float]:
+            began = time.perf_counter()
+            result = contestant.harmonized(trial, contrast=label.contrast)
+            seconds = time.perf_counter() - began
+            shown[contestant.name] = result
+            return {"seconds": seconds, **_measures(result, trial)}
+
+        digest = digest_of(trial.digest, _MEASURED_BY.read_text(encoding="utf-8"))
+        rows = attempted(label, self.contestants, digest=digest, done=self.done, tried=tried)
         if self.slices is not None:
             keep_slices(self.slices, label, trial, shown)
         return rows
 
 
-def rows_of(
-    label: Label, contestant: Contestant, digest: str, values: Mapping[str, float], *, note: str = ""
+def attempted(
+    label: Label,
+    contestants: Iterable[AnyNamed],
+    *,
+    digest: str,
+    done: Container[tuple[str, str, str]],
+    tried: Callable[[AnyNamed], Mapping[str, float]],
 ) -> list[Row]:
+    """Try a case with all contestants that have not been measured on it.
+
+    Parameters
+    ----------
+    label, digest
+        Of the case.
+    contestants
+        Who tries.
+    done
+        As in `Job`.
+    tried
+        Runs one of them, and returns measure -> value; a `ModelRefused` that it raises becomes a row of its own.
+    """
+    rows: list[Row] = []
+    for contestant in contestants:
+        if (contestant.digest, label.case, digest) in done:
+            continue
+        values: Mapping[str, float] = {REFUSED: 1.0}
+        note = ""
+        try:
+            values = tried(contestant)
+        except ModelRefused as refusal:
+            note = str(refusal)
+        rows += rows_of(label, contestant, digest, values, note=note)
+    return rows
+
+
+def rows_of(label: Label, contestant: Named, digest: str, values: Mapping[str, float], *, note: str = "") -> list[Row]:
     """Return one row a measure."""
     return [
         Row(label.experiment, label.case, label.group, label.family, label.subject, label.contrast,

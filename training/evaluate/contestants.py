@@ -25,8 +25,8 @@ CLASSICAL = ("harmonize-histogram", "harmonize-nyul", "harmonize-n4")
 """What a user would pick instead of a network."""
 
 
-class Contestant(Protocol):
-    """What is judged."""
+class Named(Protocol):
+    """What is judged, by whatever it does."""
 
     @property
     def name(self) -> str:
@@ -37,6 +37,10 @@ class Contestant(Protocol):
     def digest(self) -> str:
         """Of all that decides its output."""
         ...
+
+
+class Contestant(Named, Protocol):
+    """A harmonizer, as E1 to E3 judge it."""
 
     def harmonized(self, trial: Trial, *, contrast: str) -> Volume:
         """Return what it makes of the source.
@@ -109,12 +113,8 @@ class Harmonizer:
 
     def harmonized(self, trial: Trial, *, contrast: str) -> Volume:
         """Run the model, if its contract takes the source."""
-        bundle, model = _loaded(self.name, self.folders)
-        contract = bundle.manifest.input
-        violations = contract.acquisition_violations(Acquisition(modality="MR", contrast=contrast))
-        violations += contract.volume_violations(trial.source)
-        if violations:
-            raise ModelRefused("; ".join(violations))
+        bundle, model = loaded(self.name, self.folders)
+        refuse_violations(bundle, trial.source, contrast=contrast)
         return model(trial.source, target=self._target(bundle, trial)).volume
 
     def _target(self, bundle: Bundle, trial: Trial) -> str | Look:
@@ -127,9 +127,19 @@ class Harmonizer:
 
 
 @lru_cache(maxsize=16)
-def _loaded(name: str, folders: tuple[Path, ...]) -> tuple[Bundle, Model]:
+def loaded(name: str, folders: tuple[Path, ...]) -> tuple[Bundle, Model]:
+    """Return a bundle by its name, ready to run on the CPU."""
     bundle = Registry(folders).get(name)
     return bundle, load(bundle, device="cpu")
+
+
+def refuse_violations(bundle: Bundle, source: Volume, *, contrast: str) -> None:
+    """Raise `ModelRefused` where the contract of a bundle does not take an MR volume of this contrast."""
+    contract = bundle.manifest.input
+    violations = contract.acquisition_violations(Acquisition(modality="MR", contrast=contrast))
+    violations += contract.volume_violations(source)
+    if violations:
+        raise ModelRefused("; ".join(violations))
 
 
 def harmonizers(names: Sequence[str], folders: Sequence[Path], *, by_name: bool = False) -> tuple[Harmonizer, ...]:

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from training.evaluate.cache import simulator_digest
-from training.evaluate.contestants import Contestant
+from training.evaluate.contestants import Named
 from training.evaluate.results import Row
 
 _LIBRARIES = ("dicom-node", "numpy", "scipy", "scikit-image", "scikit-learn", "torch", "SimpleITK", "matplotlib")
 _CPU = Path("/proc/cpuinfo")
 
 
-def environment(contestants: Iterable[Contestant], **settings: str | int | bool | None) -> dict[str, Any]:
+def environment(contestants: Iterable[Named], **settings: str | int | bool | None) -> dict[str, Any]:
     """Return versions, machine, commit, contestants and settings."""
     return {
         "settings": settings,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
-from training.evaluate import e1, e2, e3
+from training.evaluate import e1, e2, e3, e4
 from training.evaluate.bench import Job, run
-from training.evaluate.contestants import Contestant, Identity, Oracle, Scaling
+from training.evaluate.contestants import Contestant, Identity, Named, Oracle, Scaling
+from training.evaluate.ct_pictures import draw_cases
+from training.evaluate.ct_tables import ct_report, write_summary
 from training.evaluate.environment import environment, seconds_a_volume, write_environment
 from training.evaluate.people import People
 from training.evaluate.pictures import draw_slices
@@ -20,8 +22,9 @@ from training.evaluate.protocols import GROUP as PROTOCOL
 from training.evaluate.protocols import classified, complete
 from training.evaluate.results import Results, Row
 from training.evaluate.sets import SETS, EvaluationSet
+from training.evaluate.synthesizers import Synthesizer
 from training.evaluate.tables import protocol_report, report
-from training.evaluate.trial import Case
+from training.evaluate.trial import Case, Label
 
 _COMPARED: Mapping[str, Callable[[People, EvaluationSet], Iterable[Case]]] = {"e1": e1.cases, "e3": e3.cases}
 _ALWAYS_IN: Mapping[str, tuple[Contestant, ...]] = {
@@ -79,7 +82,7 @@ def compare(experiment: str, people: People, named: Sequence[Contestant], settin
     jobs = [Job(case, contestants, people, results.done(), slices) for case in cases]
     with _progress() as progress:
         run(experiment, jobs, results, progress, workers=settings.workers)
-    rows = _current(results, cases, contestants)
+    rows = _current(results, (case.label for case in cases), contestants)
     draw_plots(rows, out / "plots")
     draw_slices(slices, out / "pictures")
     return _written(out, report(rows), rows, _Context(experiment, people, contestants, settings))
@@ -101,29 +104,48 @@ def classify(experiment: str, people: People, named: Sequence[Contestant], setti
         for rows in classified(cases, judged, slices, untouched=contestants[0], epochs=chosen.e2_epochs):
             results.add(rows)
             progress.advance(bar)
-    rows = _current(results, cases, contestants)
+    rows = _current(results, (case.label for case in cases), contestants)
     return _written(out, protocol_report(rows), rows, _Context(experiment, people, contestants, settings))
 
 
-EXPERIMENTS: Mapping[str, Callable[[str, People, Sequence[Contestant], Settings], Path]] = {
+def synthesize(experiment: str, people: People, named: Sequence[Synthesizer], settings: Settings) -> Path:
+    """Run E4, where CT is made of MR; see `compare`. Nobody is always in."""
+    out, contestants, chosen = settings.out / experiment, tuple(named), SETS[settings.chosen]
+    people = replace(people, spacing_mm=chosen.e4_spacing_mm)
+    cases = list(e4.cases(people, chosen))
+    results = Results(out / "results.csv", resume=settings.resume)
+    planes = out / "planes"
+    jobs = [e4.CtJob(case, contestants, people, results.done(), planes) for case in cases]
+    with _progress() as progress:
+        run(experiment, jobs, results, progress, workers=settings.workers)
+    rows = _current(results, (case.label for case in cases), contestants)
+    draw_cases(planes, rows, out / "pictures")
+    write_summary(out / "summary.csv", rows)
+    return _written(out, ct_report(rows), rows, _Context(experiment, people, contestants, settings))
+
+
+HARMONIZING: Mapping[str, Callable[[str, People, Sequence[Contestant], Settings], Path]] = {
     "e1": compare,
     "e2": classify,
     "e3": compare,
 }
-"""Name -> how it is run."""
+"""Name -> how it is run, of the experiments that harmonizers are in."""
+
+SYNTHESIZING: Mapping[str, Callable[[str, People, Sequence[Synthesizer], Settings], Path]] = {"e4": synthesize}
+"""Name -> how it is run, of the experiments that models which make CT are in."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Context:
     experiment: str
     people: People
-    contestants: Sequence[Contestant]
+    contestants: Sequence[Named]
     settings: Settings
 
 
-def _current(results: Results, cases: Iterable[Case], contestants: Sequence[Contestant]) -> list[Row]:
+def _current(results: Results, labels: Iterable[Label], contestants: Sequence[Named]) -> list[Row]:
     """Return the rows of this run's cases and contestants, in their order: a file may hold older ones too."""
-    known = {case.label.case for case in cases}
+    known = {label.case for label in labels}
     order = [(each.name, each.digest) for each in contestants]
     rows = [
         row

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import zlib
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from inference.ct.hounsfield import HOUNSFIELD
 from inference.volume import BoolArray, Volume
 from training.evaluate.cache import Arrays, digest_of, kept, kept_arrays, simulator_digest
 from training.evaluate.real import coarse, read_real
 from training.evaluate.splits import RealVolume, Side, Splits
+from training.simulate import ct
 from training.simulate.grid import Grid
 from training.simulate.head import Head, procedural_head
 from training.simulate.labelmap import labelmap_head
@@ -105,9 +108,16 @@ class People:
             Another than the site's, and finer or coarser.
         """
         site = replace(site, grid=grid or site.grid)
-        seed = 1 + list(SITES).index(site.name)  # no two sites share a draw of field or noise
+        seed = _seed_of(site.name)
         key = digest_of(simulator_digest(), name, self.head_mm, site, seed)
         return kept(self.cache / "scans", key, lambda: scan(self.head(name), site, seed=seed))
+
+    def true_ct(self, name: str, grid: Grid) -> Volume:
+        """Return the CT of a head on a grid, without noise; HU."""
+        how = Path(ct.__file__).read_text(encoding="utf-8")
+        key = digest_of(simulator_digest(), how, name, self.head_mm, grid)
+        made = kept(self.cache / "ct", key, lambda: ct.ct_scan(self.head(name), seed=0, grid=grid, noise_hu=0.0))
+        return replace(made, unit=HOUNSFIELD)
 
     def mask(self, name: str, grid: Grid) -> BoolArray:
         """Return the head, air cavities included, on a grid; shape (slices, rows, columns)."""
@@ -144,10 +154,27 @@ class People:
 
     def site(self, name: str) -> Site:
         """Return a site that scans at about `spacing_mm`: averaging to larger voxels lowers its noise."""
-        site = SITES[name]
-        grid = coarser(site.grid, self.spacing_mm)
-        averaged = np.prod(site.grid.spacing_mm) / np.prod(grid.spacing_mm)
-        return replace(site, grid=grid, noise=site.noise * math.sqrt(averaged))
+        return _averaging(SITES[name], coarser(SITES[name].grid, self.spacing_mm))
+
+    def no_finer(self, site: Site) -> Site:
+        """Return a site whose voxels are `spacing_mm` along each axis where its own are smaller, as in `site`."""
+        spacing = np.maximum(site.grid.spacing_mm, self.spacing_mm)
+        shape = np.rint(np.multiply(site.grid.shape, site.grid.spacing_mm) / spacing)
+        (slices, rows, columns), (z, y, x) = shape.astype(int).tolist(), spacing.tolist()
+        thickness_mm = site.grid.thickness_mm and site.grid.thickness_mm * z / site.grid.spacing_mm[0]
+        grid = replace(site.grid, shape=(slices, rows, columns), spacing_mm=(z, y, x), thickness_mm=thickness_mm)
+        return _averaging(site, grid)
+
+
+def _averaging(site: Site, grid: Grid) -> Site:
+    averaged = np.prod(site.grid.spacing_mm) / np.prod(grid.spacing_mm)
+    return replace(site, grid=grid, noise=site.noise * math.sqrt(averaged))
+
+
+def _seed_of(site: str) -> int:
+    """Return another seed for every site: no two share a draw of field or noise."""
+    known = list(SITES)
+    return 1 + known.index(site) if site in known else zlib.crc32(site.encode())
 
 
 def coarser(grid: Grid, spacing_mm: float) -> Grid:

@@ -16,6 +16,10 @@ from training.evaluate.trial import Label, Trial
 _BELOW_THE_TOP_MM = 75.0
 """How far below the top of the head the slice lies: through the ventricles, above the eyes."""
 
+_STEP_MM = 1.5
+_HALF_MM = 110.0
+_MARGIN_MM = 8.0
+
 _WHITE = 1.5 * TOP
 """Value that is shown white."""
 
@@ -38,7 +42,7 @@ def keep_slices(folder: Path, label: Label, trial: Trial, shown: Mapping[str, Vo
     folder.mkdir(parents=True, exist_ok=True)
     source = trial.source.voxels * np.float32(trial.known_scale)
     every = {"source": source, **{name: volume.voxels for name, volume in shown.items()}, "truth": trial.truth.voxels}
-    slices = {name: _axial(trial.truth.with_voxels(voxels), trial.mask) for name, voxels in every.items()}
+    slices = {name: axial(trial.truth.with_voxels(voxels), trial.mask) for name, voxels in every.items()}
     np.savez(path, **slices, allow_pickle=False)
 
 
@@ -58,18 +62,42 @@ def draw_slices(folder: Path, out: Path) -> None:
             figure.savefig(out / f"{path.stem.replace(' ', '-')}.png", bbox_inches="tight")
 
 
-def _axial(volume: Volume, mask: np.ndarray) -> Float32Array:
-    """Return the nearest voxels of an axial plane, 1.5 mm apart, as radiologists hang it."""
-    step_mm, half_mm = 1.5, 110.0
-    index = np.argwhere(mask)[::7]
-    points = index @ volume.affine[:3, :3].T + volume.affine[:3, 3]
-    x, y, z = (points[:, axis] for axis in range(3))
+def axial(volume: Volume, mask: np.ndarray, *, outside: float = 0.0) -> Float32Array:
+    """Return an axial plane through the ventricles, as radiologists hang it; see `_plane`."""
+    x, y, z = _positions(volume, mask)
     height = z.max() - _BELOW_THE_TOP_MM
     upper = z > height
-    line = np.arange(-half_mm, half_mm, step_mm)
-    rows, columns = np.meshgrid(line + np.median(y[upper]), line + np.median(x[upper]), indexing="ij")
-    plane = np.stack([columns, rows, np.full_like(rows, height), np.ones_like(rows)])
+    middle = (np.median(x[upper]), np.median(y[upper]), height)
+    return _plane(volume, middle, down=(0, 1, 0), right=(1, 0, 0), outside=outside)
+
+
+def sagittal(volume: Volume, mask: np.ndarray, *, outside: float = 0.0) -> Float32Array:
+    """Return the sagittal plane of the middle, the face to the left; see `_plane`."""
+    x, y, z = _positions(volume, mask)
+    upper = z > z.max() - _BELOW_THE_TOP_MM
+    middle = (np.median(x[upper]), np.median(y[upper]), z.max() - _HALF_MM + _MARGIN_MM)
+    return _plane(volume, middle, down=(0, 0, -1), right=(0, 1, 0), outside=outside)
+
+
+def _positions(volume: Volume, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    points = np.argwhere(mask)[::7] @ volume.affine[:3, :3].T + volume.affine[:3, 3]
+    return points[:, 0], points[:, 1], points[:, 2]
+
+
+def _plane(
+    volume: Volume,
+    middle_mm: tuple[float, float, float],
+    *,
+    down: tuple[int, int, int],
+    right: tuple[int, int, int],
+    outside: float,
+) -> Float32Array:
+    """Return the nearest voxels of a plane, 1.5 mm apart; beyond the volume lies `outside`."""
+    line = np.arange(-_HALF_MM, _HALF_MM, _STEP_MM)
+    rows, columns = np.meshgrid(line, line, indexing="ij")
+    points = [m + d * rows + r * columns for m, d, r in zip(middle_mm, down, right, strict=True)]
+    plane = np.stack([*points, np.ones_like(rows)])
     nearest = np.rint(np.einsum("ij,jrc->irc", np.linalg.inv(volume.affine), plane)[:3]).astype(int)
     inside = np.all([(n >= 0) & (n < length) for n, length in zip(nearest, volume.voxels.shape, strict=True)], axis=0)
     k, r, c = np.where(inside, nearest, 0)
-    return np.where(inside, volume.voxels[k, r, c], 0).astype(np.float32)
+    return np.where(inside, volume.voxels[k, r, c], outside).astype(np.float32)

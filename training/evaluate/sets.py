@@ -30,6 +30,9 @@ class EvaluationSet:
         E2: label maps and drawn heads that classifiers learn from, and are tested on; passes of the network.
     e3_heads, e3_targets
         E3: label maps and drawn heads; the target sites.
+    e4_spacing_mm, e4_heads, e4_unseen
+        E4: its own `spacing_mm`; label maps and drawn heads; in how many of the unseen scanners each is scanned, in
+        turn.
     drawn_only
         Heads are drawn even where label maps are at hand.
     """
@@ -47,6 +50,9 @@ class EvaluationSet:
     e2_epochs: int
     e3_heads: tuple[int, int]
     e3_targets: tuple[str, ...]
+    e4_spacing_mm: float
+    e4_heads: tuple[int, int]
+    e4_unseen: int
     drawn_only: bool = False
 
 
@@ -54,19 +60,20 @@ SETS: dict[str, EvaluationSet] = {
     "quick": EvaluationSet(
         spacing_mm=4, head_mm=4, references=2, corruptions=_ONE_OF_EACH, e1_heads=2,
         e1_sites=("siemens-3t",), every_site=True, real=(),
-        e2_train=(2, 0), e2_test=(1, 0), e2_epochs=2, e3_heads=(1, 0), e3_targets=("siemens-3t",), drawn_only=True,
+        e2_train=(2, 0), e2_test=(1, 0), e2_epochs=2, e3_heads=(1, 0), e3_targets=("siemens-3t",),
+        e4_spacing_mm=3, e4_heads=(1, 0), e4_unseen=1, drawn_only=True,
     ),
     "default": EvaluationSet(
         spacing_mm=2, head_mm=1, references=6, corruptions=_TYPICAL, e1_heads=4,
         e1_sites=("siemens-3t", "philips-3t"), every_site=False, real=_REAL,
         e2_train=(6, 2), e2_test=(4, 2), e2_epochs=12, e3_heads=(4, 2),
-        e3_targets=("siemens-3t", "ge-15t"),
+        e3_targets=("siemens-3t", "ge-15t"), e4_spacing_mm=2, e4_heads=(4, 2), e4_unseen=2,
     ),
     "full": EvaluationSet(
         spacing_mm=2, head_mm=1, references=6, corruptions=tuple(CORRUPTIONS), e1_heads=6,
         e1_sites=("siemens-3t", "philips-3t"), every_site=True, real=_REAL + _REAL_TOO,
         e2_train=(10, 6), e2_test=(4, 4), e2_epochs=20, e3_heads=(4, 4),
-        e3_targets=("siemens-3t", "ge-15t"),
+        e3_targets=("siemens-3t", "ge-15t"), e4_spacing_mm=2, e4_heads=(4, 4), e4_unseen=7,
     ),
 }  # fmt: skip
 """Name -> set."""

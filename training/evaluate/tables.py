@@ -85,18 +85,18 @@ def protocol_report(rows: Iterable[Row]) -> str:
         "Part of the slices of held-out people that go to the right one of two sites, mean ± SD over pairs of sites "
         "(n pairs); chance is 50 %. `identity` is before. Frozen: learned from images before harmonization. Retrained: "
         "learned from each model's own results, so that nothing is hidden from it.\n",
-        markdown(*_means(pairs, _ACCURACIES)),
+        markdown(*means(pairs, _ACCURACIES)),
     ]
     for metric, (title, _) in _ACCURACIES.items():
-        parts += [f"By pair: {title}:\n", markdown(*_families(by_metric(pairs, metric)))]
+        parts += [f"By pair: {title}:\n", markdown(*families(by_metric(pairs, metric)))]
     parts += [
         "## Is the anatomy kept?\n",
         f"{len({row.case for row in tested})} scans of {len({row.subject for row in tested})} held-out people.\n",
-        markdown(*_means(tested, _STRUCTURE)),
+        markdown(*means(tested, _STRUCTURE)),
     ]
     refused = by_metric(rows, REFUSED)
     if refused:
-        parts += ["Not taken:\n", markdown(*_refusals(refused))]
+        parts += ["Not taken:\n", markdown(*refusals(refused))]
     return "\n".join(parts)
 
 
@@ -105,16 +105,16 @@ def _section(rows: list[Row]) -> str:
     best = best_classical(psnr)
     parts = [
         f"{len({row.case for row in rows})} cases of {len({row.subject for row in rows})} people. Mean ± SD (n).\n",
-        markdown(*_means(rows, _DISTANCES)),
+        markdown(*means(rows, _DISTANCES)),
         "PSNR (dB) by family:\n",
-        markdown(*_families(psnr)),
+        markdown(*families(psnr)),
     ]
     for rival in (best, "identity"):
         if rival in psnr:
-            parts += [f"PSNR against {_named(rival, best)}, case by case (dB):\n", markdown(*_against(psnr, rival))]
+            parts += [f"PSNR against {_named(rival, best)}, case by case (dB):\n", markdown(*against(psnr, rival))]
     refused = by_metric(rows, REFUSED)
     if refused:
-        parts += ["Not taken:\n", markdown(*_refusals(refused))]
+        parts += ["Not taken:\n", markdown(*refusals(refused))]
     return "\n".join(parts)
 
 
@@ -128,7 +128,8 @@ def _named(rival: str | None, best: str | None) -> str:
     return f"{rival}, the best classical method here" if rival == best else str(rival)
 
 
-def _means(rows: list[Row], measures: Measures) -> tuple[Sequence[str], Table]:
+def means(rows: Sequence[Row], measures: Measures) -> tuple[Sequence[str], Table]:
+    """Return head and body of a table of mean ± SD (n): a row a model, a column a measure that there is."""
     metrics = {metric: by_metric(rows, metric) for metric in measures}
     present = [metric for metric, models in metrics.items() if models]
     models = dict.fromkeys(row.model for row in rows if row.metric in measures)
@@ -139,30 +140,45 @@ def _means(rows: list[Row], measures: Measures) -> tuple[Sequence[str], Table]:
     return ["model", *(measures[metric][0] for metric in present)], body
 
 
-def _families(psnr: Mapping[str, Mapping[str, Row]]) -> tuple[Sequence[str], Table]:
-    families = sorted({row.family for cases in psnr.values() for row in cases.values()})
+def families(values: Mapping[str, Mapping[str, Row]], digits: int = 2) -> tuple[Sequence[str], Table]:
+    """Return head and body of a table of one measure: a row a model, a column a family."""
+    names = sorted({row.family for cases in values.values() for row in cases.values()})
     body = [
-        [model, *(_mean_sd([row for row in cases.values() if row.family == family], 2) for family in families)]
-        for model, cases in psnr.items()
+        [model, *(_mean_sd([row for row in cases.values() if row.family == name], digits) for name in names)]
+        for model, cases in values.items()
     ]
-    return ["model", *families], body
+    return ["model", *names], body
 
 
-def _against(psnr: Mapping[str, Mapping[str, Row]], rival: str) -> tuple[Sequence[str], Table]:
+def against(
+    values: Mapping[str, Mapping[str, Row]], rival: str, *, low_is_good: bool = False
+) -> tuple[Sequence[str], Table]:
+    """Return head and body of a table of differences from a rival, case by case.
+
+    Parameters
+    ----------
+    values
+        Model -> case -> row of one measure.
+    rival
+        One of the models.
+    low_is_good
+        Whether the worst difference is the largest.
+    """
+    sign = -1 if low_is_good else 1
     head = ["model", "mean difference", "worst", "worst case", "better in", "p (cases)", "p (people)"]
     body = []
-    for model, cases in psnr.items():
-        common = sorted(set(cases) & set(psnr[rival]))
+    for model, cases in values.items():
+        common = sorted(set(cases) & set(values[rival]))
         if model == rival or not common:
             continue
-        difference = np.array([cases[case].value - psnr[rival][case].value for case in common])
+        difference = np.array([cases[case].value - values[rival][case].value for case in common])
         people: dict[str, list[float]] = defaultdict(list)
         for case, value in zip(common, difference, strict=True):
             people[cases[case].subject].append(float(value))
-        worst = int(np.argmin(difference))
+        worst = int(np.argmin(sign * difference))
         body.append([
             model, f"{difference.mean():+.2f} ± {_sd(difference):.2f}", f"{difference[worst]:+.2f}",
-            common[worst].split("/", 2)[2], f"{(difference > 0).sum()} of {len(common)}",
+            common[worst].split("/", 2)[2], f"{(sign * difference > 0).sum()} of {len(common)}",
             _p(difference), _p(np.array([np.mean(each) for each in people.values()])),
         ])  # fmt: skip
     return head, body
@@ -177,7 +193,8 @@ def _p(difference: np.ndarray) -> str:
     return f"{wilcoxon(difference).pvalue:.2g} (n={difference.size})"
 
 
-def _refusals(refused: Mapping[str, Mapping[str, Row]]) -> tuple[Sequence[str], Table]:
+def refusals(refused: Mapping[str, Mapping[str, Row]]) -> tuple[Sequence[str], Table]:
+    """Return head and body of a table of what models would not take, and why."""
     body = []
     for model, cases in refused.items():
         for note in sorted({row.note for row in cases.values()}):
