@@ -1,4 +1,4 @@
-# make demo | make test | make lint | make bench | make evaluate | make train-bounded | make docs; each makes .venv first when it is not there.
+# make demo | make test | make lint | make bench | make evaluate | make train-bounded | make train-ct | make docs; each makes .venv first when it is not there.
 SHELL := /bin/bash
 PYTHON ?= python3
 EXTRAS ?= dev
@@ -21,7 +21,7 @@ KILLS ?= 200
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint chaos bench evaluate train-bounded docs clean
+.PHONY: help install demo test lint chaos bench evaluate train-bounded train-ct docs clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -58,6 +58,12 @@ evaluate: $(STAMP)  ## the harmonizers against known truth, SET=quick|default|fu
 
 train-bounded: $(STAMP)  ## train the default harmonizer (an hour or more); RESUME=1: go on; FRACTION=0.05; DATA=folder; RUN=folder
 	@$(BIN)/python -m training.loops.bounded --run '$(RUN)' --fraction $(FRACTION) $(if $(DATA),--data '$(DATA)') $(if $(RESUME),--resume) $(if $(filter command line,$(origin SEED)),--seed $(SEED))
+
+# `unet`, or a configuration beside it: pix2pix, pix2pix-stable, pix2pix-wasserstein, cyclegan, wolterink
+train-ct: CT = $(if $(filter command line,$(origin MODEL)),$(MODEL),unet)
+train-ct: CT_RUN = $(if $(filter command line,$(origin RUN)),$(RUN),build/ct-$(CT))
+train-ct: $(STAMP)  ## train a synthetic CT (an hour), MODEL=unet|pix2pix|cyclegan; RESUME=1: go on; FRACTION=0.05; DATA=folder; RUN=folder
+	@$(BIN)/python -m training.loops.$(if $(filter unet,$(CT)),ct_unet,ct_gan) --config training/configs/ct-$(CT).yaml --run '$(CT_RUN)' --fraction $(FRACTION) $(if $(DATA),--data '$(DATA)') $(if $(RESUME),--resume)
 
 docs: $(STAMP)  ## write the tables in docs/ that come from the code
 	@$(BIN)/python -m dicom_node.route.reference docs/reference/routing-rules.md

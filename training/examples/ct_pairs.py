@@ -1,4 +1,4 @@
-"""Examples for synthetic CT: patches or slices of MR in random scanners, with the CT of the same head, or of another."""
+"""Examples for synthetic CT: patches or slices of MR in random scanners, with CT of the same head, or of another."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ class CtPairs:
         ``corner_mm``: (group, 3), (z, y, x) of the first voxel against the crown as it is seen.
         """
         rng = np.random.default_rng([self._seed, number])
-        head = self._heads[rng.integers(len(self._heads))]
+        head = self._heads[int(rng.integers(len(self._heads)))]
         seen = _posed(rng, head, self._patch)
         scanners = [random_scanner(rng) for _ in range(self._group)]
         texture = _mr_texture(rng, self._patch)
         mr = [_mr(scanner, seen, texture, int(rng.integers(2**31))) for scanner in scanners]
         if self._ct_heads is not None:
-            head = self._ct_heads[rng.integers(len(self._ct_heads))]
+            head = self._ct_heads[int(rng.integers(len(self._ct_heads)))]
             seen = _posed(rng, head, self._patch)
         ct = _ct(rng, head, seen.codes)
         examples = [self._beside(image, ct, seen, scanner.view) for image, scanner in zip(mr, scanners, strict=True)]
@@ -119,7 +119,7 @@ def _posed(rng: np.random.Generator, head: CtHead, patch: Patch) -> _Seen:
     sparse = head.codes[::_SAMPLED, ::_SAMPLED, ::_SAMPLED]
     nodes = np.argwhere(sparse & INSIDE) * _SAMPLED
     z, y, x = (linear @ ((nodes - np.array(head.crown)) * head.spacing_mm).T).astype(np.float32)
-    return _Seen(codes, corner, sparse[(sparse & INSIDE) > 0] & LABEL, (z, y, x))
+    return _Seen(codes, corner, sparse[(sparse & INSIDE) > 0] & np.uint8(LABEL), (z, y, x))
 
 
 def _corner(rng: np.random.Generator, length: int, box: tuple[float, float]) -> float:
@@ -135,7 +135,7 @@ def _mr(scanner: Scanner, seen: _Seen, texture: Float32Array, seed: int) -> Floa
     """Scan a patch, on the scale that the whole head in this scan has."""
     brightness = scanner.brightness(seen.sample, seen.sample_at)
     scale = scale_of(brightness[scanner.view.covers(seen.sample_at)])
-    return normalised(scanner.image(seen.codes & LABEL, texture, seen.at(), seed), scale)
+    return normalised(scanner.image(seen.codes & np.uint8(LABEL), texture, seen.at(), seed), scale)
 
 
 def _mr_texture(rng: np.random.Generator, patch: Patch) -> Float32Array:

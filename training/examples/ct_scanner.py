@@ -24,7 +24,8 @@ _TEXTURE = np.array([LIVELY.spread.get(tissue, 0.0) for tissue in Tissue], np.fl
 _MIDDLE_MM = 90.0
 """How far below the crown the middle of the head lies."""
 _FAT = (Tissue.FAT, Tissue.MARROW, Tissue.SKIN)
-_OF_2D = 0.35
+_OF_2D: Mapping[Contrast, float] = {"T1": 0.2, "T2": 0.6, "PD": 0.6, "FLAIR": 0.6}
+"""How often a protocol is 2D."""
 _FAT_SATURATED = 0.15
 
 
@@ -125,7 +126,7 @@ class Scanner:
         rng = np.random.default_rng(seed)
         noise = np.float32(self.noise)
         real = signal + noise * rng.standard_normal(signal.shape, np.float32)
-        return np.hypot(real, noise * rng.standard_normal(signal.shape, np.float32))
+        return np.asarray(np.hypot(real, noise * rng.standard_normal(signal.shape, np.float32)), np.float32)
 
     def _in_slices(self, signal: Float32Array, axis: int, thickness: int, spacing: int, seed: int) -> Float32Array:
         """Average over slices, and interpolate between them, as bringing such a series into the frame does."""
@@ -157,7 +158,7 @@ def random_scanner(rng: np.random.Generator) -> Scanner:
         levels[Tissue.BLOOD] *= rng.uniform(0.1, 0.6)
     if rng.random() < _FAT_SATURATED:
         levels[list(_FAT)] *= rng.uniform(0.15, 0.6)
-    flat = contrast != "T1" and rng.random() < 2 * _OF_2D or rng.random() < _OF_2D / 2
+    flat = rng.random() < _OF_2D[contrast]
     in_plane = rng.uniform(0.35, 0.6, 2)
     thickness = int(rng.integers(2, 6))
     axis = int(rng.choice(3, p=(0.7, 0.15, 0.15)))
