@@ -11,6 +11,7 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from dicom_node.domain.instance import InstanceKey, Transport
+from inference.volume import Float64Array
 
 
 def made_series(
@@ -19,9 +20,11 @@ def made_series(
     patient_name: str = "PHANTOM^HEAD",
     study_uid: str | None = None,
     seed: int = 0,
+    spacing_mm: float = 5.0,
+    directions: Float64Array = phantom.AXIAL,
 ) -> list[Dataset]:
-    """Return an axial whole-head T1 of 5 mm voxels, ready to be sent; every call makes another series."""
-    volume = phantom.head((5.0, 5.0, 5.0), seed=seed)
+    """Return a whole-head T1, axial if nothing else is said, ready to be sent; every call makes another series."""
+    volume = phantom.head((spacing_mm, spacing_mm, spacing_mm), directions, seed=seed)
     common = _common(description, patient_name, study_uid)
     return [_image(common, volume, number) for number in range(volume.voxels.shape[0])]
 

@@ -62,7 +62,9 @@ def _copy(image: Dataset, frame: Frame, modules: Sequence[Module]) -> None:
 
 
 def _add_laterality(image: Dataset, header: Dataset) -> None:
-    """Add ImageLaterality from a multi-frame source, or Laterality, type 2C, empty where no body part decides."""
+    """Add ImageLaterality from a multi-frame source, or Laterality, type 2C, empty only where no body part decides."""
+    if "Laterality" in image and not text(image, "Laterality"):
+        del image.Laterality
     if "Laterality" in image or "ImageLaterality" in image:
         return
     if text(header, "FrameLaterality") in LATERALITIES:
