@@ -17,7 +17,7 @@ from training.evaluate import ct_metrics, paths, vault
 from training.evaluate.bench import attempted
 from training.evaluate.cache import digest_of, digest_of_voxels
 from training.evaluate.ct_pictures import keep_planes
-from training.evaluate.people import People
+from training.evaluate.people import WITH_CELLS, People
 from training.evaluate.planning import PLANNING, USUAL
 from training.evaluate.results import Row
 from training.evaluate.sets import EvaluationSet
@@ -86,7 +86,7 @@ class CtTrial:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedHead:
-    """A simulated head in a protocol of `PLANNING`; their names."""
+    """A simulated head with mastoid cells and teeth in a protocol of `PLANNING`; their names."""
 
     head: str
     protocol: str
@@ -95,7 +95,9 @@ class SimulatedHead:
     def label(self) -> Label:
         """See `training.evaluate.trial.Case`."""
         kind = "label maps" if self.head.startswith("labels") else "drawn heads"
-        return Label("e4", kind, self.protocol, self.head, PLANNING[self.protocol].contrast, "scan")
+        return Label(
+            "e4", kind, self.protocol, self.head.removesuffix(WITH_CELLS), PLANNING[self.protocol].contrast, "scan"
+        )
 
     def trial(self, people: People) -> CtTrial:
         """Scan by MR and by CT on the same grid."""
@@ -133,7 +135,7 @@ def cases(people: People, chosen: EvaluationSet) -> Iterator[SimulatedHead | Rea
         first = number * chosen.e4_unseen
         in_turn = [unseen[(first + k) % len(unseen)] for k in range(chosen.e4_unseen)]
         for protocol in (*USUAL, *in_turn):
-            yield SimulatedHead(head, protocol)
+            yield SimulatedHead(head + WITH_CELLS, protocol)
     for name, volume in people.splits.real_of("test").items():
         if name in chosen.real and people.real(volume) is not None:
             yield RealHead(name, volume.subject, volume.contrast)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from training.evaluate.cache import Arrays, digest_of, kept, kept_arrays, simula
 from training.evaluate.real import coarse, read_real
 from training.evaluate.splits import RealVolume, Side, Splits
 from training.simulate import ct
+from training.simulate.air_cells import pneumatised
 from training.simulate.grid import Grid
 from training.simulate.head import Head, procedural_head
 from training.simulate.labelmap import labelmap_head
@@ -27,9 +29,15 @@ from training.simulate.truth import labels_on, truth_mask
 
 LABELMAPS = "nifti/labelmaps"
 WITH_LESIONS = "+lesions"
+WITH_CELLS = "+cells"
 
 _LESIONS = 8
 _LESION_MM = 6.0
+
+_ADDED: Mapping[str, Callable[[Head], Head]] = {
+    WITH_LESIONS[1:]: lambda head: with_lesions(head, seed=0, count=_LESIONS, diameter_mm=_LESION_MM)[0],
+    WITH_CELLS[1:]: pneumatised,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +92,18 @@ class People:
         return self.drawn("train", count) if name.startswith("procedural") else self.labelmaps("train")[:count]
 
     def head(self, name: str) -> Head:
-        """Return a head by its name; `WITH_LESIONS` at the end of it puts lesions into its white matter."""
-        plain = name.removesuffix(WITH_LESIONS)
+        """Return a head by its name.
+
+        `WITH_LESIONS` at the end of it puts lesions into its white matter; `WITH_CELLS` gives it the mastoid cells and
+        teeth that `training.simulate.air_cells` invents.
+        """
+        plain, _, added = name.partition("+")
         kind, number = plain.split("-")
         if kind == "procedural" or self.data is None:
             head = _drawn(int(number), self.head_mm)
         else:
             head = _of_labels(self.data / LABELMAPS / f"synthseg_labels_{number}.nii.gz", self.head_mm)
-        if plain == name:
-            return head
-        return with_lesions(head, seed=0, count=_LESIONS, diameter_mm=_LESION_MM)[0]
+        return _ADDED[added](head) if added else head
 
     def scanned(self, name: str, site: Site, *, grid: Grid | None = None) -> Volume:
         """Scan a head; the same head in the same site is the same scan.

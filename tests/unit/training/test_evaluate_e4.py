@@ -17,7 +17,7 @@ from inference.volume import Volume
 from training.evaluate.__main__ import main
 from training.evaluate.e4 import CtTrial, RealHead, SimulatedHead, cases, measures
 from training.evaluate.experiments import Settings, synthesize
-from training.evaluate.people import People
+from training.evaluate.people import WITH_CELLS, People
 from training.evaluate.planning import PLANNING, USUAL
 from training.evaluate.sets import SETS
 from training.evaluate.splits import read_splits
@@ -63,7 +63,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, people: People) -> Path:
 
 @pytest.fixture(scope="module")
 def trial(people: People) -> CtTrial:
-    return SimulatedHead("procedural-1000", USUAL[0]).trial(people)
+    return SimulatedHead(f"procedural-1000{WITH_CELLS}", USUAL[0]).trial(people)
 
 
 def test_the_truth_scores_as_right(trial: CtTrial) -> None:
