@@ -16,7 +16,6 @@ from inference.volume import Float32Array
 from training.examples.ct_heads import INSIDE, LABEL, NEAR, CtHead
 from training.examples.ct_scanner import FieldOfView, Places, Scanner, random_scanner
 from training.simulate.ct_tissues import ct_texture, hounsfield
-from training.simulate.texture import LIVELY
 
 Patch = tuple[int, int, int]
 Arrays = dict[str, NDArray[np.float32]]
@@ -84,7 +83,7 @@ class CtPairs:
         head = self._heads[int(rng.integers(len(self._heads)))]
         seen = _posed(rng, head, self._patch)
         scanners = [random_scanner(rng) for _ in range(self._group)]
-        texture = _mr_texture(rng, self._patch)
+        texture = ct_texture(rng, self._patch, 1.0)  # of the MR: another draw than the CT's, since nothing ties them
         mr = [_mr(scanner, seen, texture, int(rng.integers(2**31))) for scanner in scanners]
         if self._ct_heads is not None:
             head = self._ct_heads[int(rng.integers(len(self._ct_heads)))]
@@ -136,12 +135,6 @@ def _mr(scanner: Scanner, seen: _Seen, texture: Float32Array, seed: int) -> Floa
     brightness = scanner.brightness(seen.sample, seen.sample_at)
     scale = scale_of(brightness[scanner.view.covers(seen.sample_at)])
     return normalised(scanner.image(seen.codes & np.uint8(LABEL), texture, seen.at(), seed), scale)
-
-
-def _mr_texture(rng: np.random.Generator, patch: Patch) -> Float32Array:
-    """Return texture of the sizes that `LIVELY` has on a whole head, on a patch."""
-    field = ct_texture(rng, patch, 1.0)
-    return np.asarray(field * np.float32(sum(share for _, share in LIVELY.scales) / 1.4), np.float32)
 
 
 def _ct(rng: np.random.Generator, head: CtHead, codes: NDArray[np.uint8]) -> Float32Array:

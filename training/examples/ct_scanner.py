@@ -48,7 +48,8 @@ class FieldOfView:
     def covers(self, at: Places) -> NDArray[np.bool_]:
         """Return whether places are imaged."""
         z, y, x = at
-        return np.asarray((z >= self.low) & (z <= self.high) & (y >= self.front) & (np.abs(x) < np.inf))
+        covered = (z >= self.low) & (z <= self.high) & (y >= self.front)
+        return np.asarray(covered & np.ones_like(x, bool))  # the shape of a place, not of a plane
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from inference.bundle import open_bundle
 from inference.ct.slices import read_generator
+from inference.registry import SHIPPED, verify
+from inference.volume import Volume
+from training import export_ct
 from training.examples.ct_heads import CtSources, prepare, read
 from training.examples.ct_pairs import CtPairs
 from training.loops import ct_gan, ct_unet
@@ -225,3 +229,27 @@ def test_an_interrupted_adversary_goes_on_as_if_it_had_not_been(sources: CtSourc
     weights = {key: tensor.numpy() for key, tensor in load_file(tmp_path / "whole" / "weights.safetensors").items()}
     _, seen, window = read_generator(weights)
     assert (seen, window) == (config.seen, config.window)
+
+
+def _ball() -> Volume:
+    away = np.linalg.norm(np.stack(np.meshgrid(*[np.arange(16) - 7.5] * 3), axis=-1), axis=-1)
+    return Volume(np.where(away < 5, 100 + away, 1).astype(np.float32), np.diag([3.0, 3.0, 3.0, 1.0]))
+
+
+@pytest.mark.parametrize(("name", "family"), [("unet", "ct_unet"), ("pix2pix", "ct_slices")])
+def test_a_run_becomes_a_bundle_that_verifies(
+    sources: CtSources, unet: ct_unet.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, family: str
+) -> None:
+    if name == "unet":
+        ct_unet.train(replace(unet, steps=1), tmp_path / "run", sources)
+    else:
+        ct_gan.train(replace(_small(name), steps=1), tmp_path / "run", sources)
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    plain = (SHIPPED / "synth-ct-water" / "model.yaml").read_text()
+    plain = plain.replace("family: ct_water", f"family: {family}").replace("runtime: numpy", "runtime: torch")
+    (bundle / "model.yaml").write_text(plain)
+    monkeypatch.setattr(export_ct, "procedural_head", lambda seed: procedural_head(seed, 4.0))
+    monkeypatch.setattr(export_ct, "scan", lambda head, site, *, seed: _ball())  # a head would take minutes
+    export_ct.main(["--run", str(tmp_path / "run"), "--out", str(bundle)])
+    assert verify(open_bundle(bundle), device="cpu") <= 1e-4
