@@ -38,7 +38,12 @@ class FolderSettings(BaseModel):
 @pytest.fixture
 def catalogue() -> Catalogue:
     return Catalogue(
-        models={"harmonize-nyul": ["siemens-3t"], "harmonize-bounded": ["siemens-3t"], "synth-ct": []},
+        models={
+            "harmonize-nyul": ["siemens-3t"],
+            "harmonize-bounded": ["siemens-3t"],
+            "synth-ct": [],
+            "synth-ct-bulk": [],
+        },
         destination_kinds={"dicom": DicomSettings, "folder": FolderSettings},
     )
 

@@ -240,8 +240,8 @@ def test_the_shipped_rules_send_the_two_brains_of_the_demo_and_ignore_ct(catalog
     ]  # fmt: skip
 
 
-def test_the_rule_that_is_commented_out_in_the_shipped_file_is_right(rules_path: Path, catalogue: Catalogue) -> None:
-    text, example = SHIPPED.read_text().split("  # - name:")
+def test_the_rules_that_are_commented_out_in_the_shipped_file_are_right(rules_path: Path, catalogue: Catalogue) -> None:
+    text, example = SHIPPED.read_text().split("  # - name:", 1)
     rules_path.write_text(text + ("  # - name:" + example).replace("  # ", "  "))
     assert check(rules_path, catalogue) == []
-    assert len(load_rules(rules_path, catalogue).rules) == 3
+    assert len(load_rules(rules_path, catalogue).rules) == 4
