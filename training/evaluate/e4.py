@@ -21,12 +21,18 @@ from training.evaluate.people import WITH_CELLS, People
 from training.evaluate.planning import PLANNING, USUAL
 from training.evaluate.results import Row
 from training.evaluate.sets import EvaluationSet
-from training.evaluate.structure import CLASSES
 from training.evaluate.synthesizers import Synthesizer
 from training.evaluate.trial import Label
 from training.simulate.space import LabelArray
+from training.simulate.tissues import Tissue
 
 REAL = "real volumes, no truth"
+
+_AIMED_AT = (
+    Tissue.GREY_MATTER, Tissue.WHITE_MATTER, Tissue.STRIATUM, Tissue.PALLIDUM, Tissue.THALAMUS,
+    Tissue.CEREBELLAR_CORTEX,
+)  # fmt: skip
+"""Where beams end: without the stem, which goes on as spinal cord into the neck."""
 
 _MEASURED_BY = tuple(Path(str(module.__file__)) for module in (ct_metrics, paths, vault))
 
@@ -188,13 +194,12 @@ def measures(result: Volume, trial: CtTrial) -> dict[str, float]:
         return found
     truth, labels, head = trial.answer.ct, trial.answer.labels, trial.head
     images = (result.voxels, truth.voxels)
-    brain = np.isin(labels, [tissue for tissues in CLASSES.values() for tissue in tissues])
     return {
         **ct_metrics.similarity(*images, head),
         "mae_wide_hu": ct_metrics.mean_absolute_hu(*images, trial.around),
         **ct_metrics.overlap(*images, head),
         **ct_metrics.errors_by_tissue(*images, labels, head),
-        **paths.path_errors(result, truth, brain),
+        **paths.path_errors(result, truth, np.isin(labels, _AIMED_AT)),
         **found,
         **trial.plausible,
     }

@@ -111,5 +111,7 @@ def _paths_mm(volume: Volume, points: Float64Array, directions: Float64Array) ->
     for beam, direction in enumerate(directions):
         along = steps * (to_index[:3, :3] @ direction)
         at = starts[:, None] + along
-        total[:, beam] = ndimage.map_coordinates(power, np.moveaxis(at, -1, 0), order=1, cval=0.0).sum(axis=1)
+        # grid-constant: a beam along the image's outermost plane lies in it, whichever way its index is rounded
+        seen = ndimage.map_coordinates(power, np.moveaxis(at, -1, 0), order=1, mode="grid-constant", cval=0.0)
+        total[:, beam] = seen.sum(axis=1)
     return total * _STEP_MM

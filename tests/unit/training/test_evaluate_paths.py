@@ -75,6 +75,18 @@ def test_bone_on_one_side_is_met_by_beams_from_that_side_alone(
     assert found["path_p95_percent"] > 3
 
 
+def test_points_at_the_edge_of_an_oblique_image_have_paths_too(radius_mm: Float64Array, affine: Float64Array) -> None:
+    tilt = np.radians(7)
+    turn = np.eye(4)
+    turn[1:3, 1:3] = [[np.cos(tilt), np.sin(tilt)], [-np.sin(tilt), np.cos(tilt)]]
+    whole = ball(40, radius_mm, affine)
+    lower = Volume(whole.voxels[: SIDE // 2], turn @ affine, HOUNSFIELD)
+    edge = np.zeros(lower.voxels.shape, bool)
+    edge[-1, 15:35, 15:35] = True
+    found = path_errors(lower.with_voxels(lower.voxels + np.float32(100)), lower, edge)
+    assert all(np.isfinite(value) for value in found.values())
+
+
 def test_gamma_is_1_where_both_tolerances_are_used_up() -> None:
     path_mm = np.array([100.0])
     assert gamma(path_mm + np.hypot(2, 2), path_mm, 0.02, 2.0) == pytest.approx(1)
