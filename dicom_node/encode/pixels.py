@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.valuerep import format_number_as_ds
 
 from dicom_node.domain.provenance import StoredScale
-from inference.volume import Float32Array
+from inference.volume import Float32Array, Float64Array
 
 UInt16Array: TypeAlias = NDArray[np.uint16]
 
@@ -41,21 +41,12 @@ def to_stored(voxels: Float32Array, scale: StoredScale) -> tuple[UInt16Array, in
     ValueError
         When a voxel is not a finite number.
     """
-    stored = np.rint(voxels * np.float64(scale.values_per_unit))
-    if not np.isfinite(stored).all():
-        raise ValueError("a voxel is not a finite number")
-    clipped = np.count_nonzero((stored < 0) | (stored > LARGEST))
-    return np.clip(stored, 0, LARGEST).astype("<u2"), int(clipped)
+    return _fitted(voxels * np.float64(scale.values_per_unit), LARGEST)
 
 
 def to_stored_hu(voxels: Float32Array) -> tuple[UInt16Array, int]:
     """Return the stored values of HU, and the number of voxels that did not fit; see `to_stored`."""
-    stored = np.rint(voxels.astype(np.float64) - CT_INTERCEPT_HU)
-    if not np.isfinite(stored).all():
-        raise ValueError("a voxel is not a finite number")
-    largest = 2**CT_BITS_STORED - 1
-    clipped = np.count_nonzero((stored < 0) | (stored > largest))
-    return np.clip(stored, 0, largest).astype("<u2"), int(clipped)
+    return _fitted(voxels.astype(np.float64) - CT_INTERCEPT_HU, 2**CT_BITS_STORED - 1)
 
 
 def describe_scale(scale: StoredScale) -> str:
@@ -88,6 +79,14 @@ def describe_hu_pixels(image: Dataset, stored: UInt16Array) -> None:
     _add_pixels(image, stored, bits=CT_BITS_STORED)
     image.RescaleIntercept, image.RescaleSlope, image.RescaleType = CT_INTERCEPT_HU, 1, "HU"
     _add_window(image, *CT_WINDOW_HU)
+
+
+def _fitted(values: Float64Array, largest: int) -> tuple[UInt16Array, int]:
+    stored = np.rint(values)
+    if not np.isfinite(stored).all():
+        raise ValueError("a voxel is not a finite number")
+    clipped = np.count_nonzero((stored < 0) | (stored > largest))
+    return np.clip(stored, 0, largest).astype("<u2"), int(clipped)
 
 
 def _add_pixels(image: Dataset, stored: UInt16Array, *, bits: int) -> None:
