@@ -75,7 +75,9 @@ class UnetTrainee:
         made = [ResidualUnet(config.widths).to(device) for _ in range(2)]
         self._both = Averaged(made[0], made[1], config.averaging)
         self._networks = {"network": made[0], "averaged": made[1]}
-        self._optimizer = torch.optim.AdamW(made[0].parameters(), lr=config.learning_rate, weight_decay=1e-3)
+        self._optimizer = torch.optim.AdamW(
+            made[0].parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=1e-3
+        )
 
     def train(self, batch: Batch, step: int) -> Numbers:
         """Take one step."""
