@@ -10,7 +10,7 @@ INPUT ?=
 PACS ?= embedded
 RULES ?=
 KEEP ?=
-MODELS ?= harmonize-nyul
+MODELS ?= harmonize-histogram harmonize-nyul harmonize-n4 harmonize-base harmonize-bounded synth-ct-water synth-ct-bulk
 SET ?= default
 OUT ?= evaluation
 RESUME ?=
@@ -53,7 +53,7 @@ chaos: $(STAMP)  ## kill -9 a working node at random moments, KILLS=200 times; S
 bench: $(STAMP)  ## what is measured, each as ratios within one run
 	@for each in benchmarks/*.py; do $(BIN)/python $$each; done
 
-evaluate: $(STAMP)  ## the harmonizers against known truth, SET=quick|default|full; MODELS='…'; OUT=folder; RESUME=1: go on
+evaluate: $(STAMP)  ## all models against known truth, SET=quick|default|full; MODELS='…'; OUT=folder; RESUME=1: go on
 	@$(BIN)/python -m training.evaluate all --set $(SET) --out '$(OUT)' --models $(MODELS) $(if $(RESUME),--resume)
 
 train-bounded: $(STAMP)  ## train the default harmonizer (an hour or more); RESUME=1: go on; FRACTION=0.05; DATA=folder; RUN=folder

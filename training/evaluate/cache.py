@@ -17,7 +17,7 @@ from training import simulate
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
-_NOT_FOR_SCANS = ("ct", "deform", "mixture", "random_site", "report", "statistics")
+_NOT_FOR_SCANS = ("ct", "ct_report", "ct_tissues", "deform", "mixture", "random_site", "report", "statistics")
 """Parts of the simulator that no scan here comes from."""
 
 

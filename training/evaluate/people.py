@@ -16,7 +16,7 @@ from inference.volume import BoolArray, Volume
 from training.evaluate.cache import Arrays, digest_of, kept, kept_arrays, simulator_digest
 from training.evaluate.real import coarse, read_real
 from training.evaluate.splits import RealVolume, Side, Splits
-from training.simulate import ct
+from training.simulate import ct, ct_tissues
 from training.simulate.air_cells import pneumatised
 from training.simulate.grid import Grid
 from training.simulate.head import Head, procedural_head
@@ -124,8 +124,8 @@ class People:
 
     def true_ct(self, name: str, grid: Grid) -> Volume:
         """Return the CT of a head on a grid, without noise; HU."""
-        how = Path(ct.__file__).read_text(encoding="utf-8")
-        key = digest_of(simulator_digest(), how, name, self.head_mm, grid)
+        how = [Path(part.__file__).read_text(encoding="utf-8") for part in (ct, ct_tissues)]
+        key = digest_of(simulator_digest(), *how, name, self.head_mm, grid)
         made = kept(self.cache / "ct", key, lambda: ct.ct_scan(self.head(name), seed=0, grid=grid, noise_hu=0.0))
         return replace(made, unit=HOUNSFIELD)
 
