@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inference.bounded.frame import FINE_MM, SHAPE
 from inference.volume import BoolArray, Float32Array
@@ -25,13 +26,13 @@ _EVERY = 2  # second column is looked at: 32 voxels of each cube
 _COLUMNS = SHAPE[2] // _EVERY
 
 
-def _bins_of_cells() -> np.ndarray:
+def _first_bins() -> NDArray[np.int32]:
     z, y, x = np.ogrid[: SHAPE[0], : SHAPE[1], :_COLUMNS]
     cell = ((z // _SIDE) * CELLS[1] + y // _SIDE) * CELLS[2] + x * _EVERY // _SIDE
-    return (cell * BINS).astype(np.int32).ravel()
+    return np.asarray(cell * BINS, np.int32).ravel()
 
 
-_FIRST_BIN = _bins_of_cells()
+_FIRST_BIN = _first_bins()
 _VOXELS = _SIDE**3 / _EVERY
 
 

@@ -58,8 +58,12 @@ class Correction:
 
 
 def without_cells(correction: Correction) -> Correction:
-    """Return a correction that leaves field and local curves out."""
-    return Correction(correction.spread, torch.zeros_like(correction.log_gain), torch.zeros_like(correction.log_curve))
+    """Return a correction without what the network says: no field, no local curves, people as the table has them."""
+    return Correction(
+        torch.ones_like(correction.spread),
+        torch.zeros_like(correction.log_gain),
+        torch.zeros_like(correction.log_curve),
+    )
 
 
 class _Block(nn.Module):

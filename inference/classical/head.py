@@ -136,11 +136,15 @@ def block_means(voxels: Float32Array, factors: list[int]) -> Float32Array:
     means = voxels
     for axis, factor in enumerate(factors):
         if factor > 1:
-            starts = np.arange(0, means.shape[axis], factor)
-            counts = np.diff(np.append(starts, means.shape[axis])).astype(np.float32)
-            shape = [-1 if other == axis else 1 for other in range(3)]
-            means = (np.add.reduceat(means, starts, axis=axis) / counts.reshape(shape)).astype(np.float32, copy=False)
-    return means
+            lying = np.moveaxis(means, axis, 0)
+            total = lying[::factor].copy()
+            for k in range(1, factor):  # several times as fast as np.add.reduceat
+                part = lying[k::factor]
+                total[: len(part)] += part
+            total[:-1] /= factor
+            total[-1] /= len(lying) - factor * (len(total) - 1)
+            means = np.moveaxis(total, 0, axis)
+    return np.ascontiguousarray(means)
 
 
 def tissue_threshold(voxels: Float32Array) -> float:

@@ -17,6 +17,7 @@ from inference.bounded.frame import FramedHead, coarse, framed
 from inference.bounded.histograms import local_histograms
 from inference.bounded.native import apply_natively
 from inference.bounded.network import BoundedNetwork, Correction, without_cells
+from inference.bounded.quiet import quieted
 from inference.bounded.slicing import evened
 from inference.bundle import Bundle
 from inference.bundled import bundled_looks, meant
@@ -86,7 +87,7 @@ class BoundedModel:
         histograms = local_histograms(seen.voxels, seen.inside, scale=1 / source.anchor)
         shown = (image, histograms, description(source, look))
         correction: Correction = self._network(*(torch.from_numpy(a)[None].to(self.device) for a in shown))
-        return correction
+        return quieted(correction, torch.from_numpy(image[None, 2:3]).to(self.device))
 
 
 def network_image(seen: FramedHead, curves: tuple[Curve, Curve]) -> Float32Array:

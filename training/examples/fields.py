@@ -12,6 +12,8 @@ from inference.volume import BoolArray, Float32Array
 from training.simulate.shapes import smooth_field
 
 _LARGEST_ORDER = 3
+_MOST_CELLS = 6
+"""Of splines along each axis: they vary over 35 mm at the least, about as steeply as the limits can follow."""
 
 
 def random_field(rng: np.random.Generator, inside: BoolArray) -> Float32Array:
@@ -32,7 +34,7 @@ def random_field(rng: np.random.Generator, inside: BoolArray) -> Float32Array:
 
 
 def _spline(rng: np.random.Generator) -> Float32Array:
-    return smooth_field(rng, SHAPE, int(rng.integers(1, 4)))
+    return smooth_field(rng, SHAPE, int(rng.integers(1, _MOST_CELLS + 1)))
 
 
 def _polynomial(rng: np.random.Generator) -> Float32Array:

@@ -32,8 +32,9 @@ KINDS = ("curve", "field", "both", "scanner", "same")
 _SIMULATED_SHARES = (0.26, 0.30, 0.10, 0.26, 0.08)
 _REAL_SHARES = (0.36, 0.44, 0.12, 0.0, 0.08)
 _MOST_REFERENCES = 6
-_OF_ANYWHERE = 0.3
-"""How often the references of a truth are of any scanners of its contrast: then the look tells little, and shows it."""
+_OF_ANYWHERE, _ENOUGH_TO_SHOW = 0.3, 3
+"""How often references are of any scanners of their contrast, and how many it then takes at the least: the look tells
+little, and that its references differ shows it."""
 
 _PROFILED = 30_000
 """Voxels that a profile is taken from in training: enough for a percentile to be within 1 %."""
@@ -121,9 +122,11 @@ class Pairs:
     def _reference_look(self, rng: np.random.Generator, task: _Task) -> Look:
         """Measure the target's look on other people: other heads, other tissues, another day's field."""
         deep, whole = [], []
-        for _ in range(int(rng.integers(1, _MOST_REFERENCES + 1))):
+        count = int(rng.integers(1, _MOST_REFERENCES + 1))
+        anywhere = task.kind != "scanner" and count >= _ENOUGH_TO_SHOW and rng.random() < _OF_ANYWHERE
+        for _ in range(count):
             head = self._simulated[rng.integers(len(self._simulated))]
-            scanner = task.reference(rng)
+            scanner = random_protocol(rng, task.target.contrast, unevenness=0.3) if anywhere else task.target
             flat, textured = _levels(scanner, int(rng.integers(2**31)), task.texture)
             sample = flat @ head.sample + (textured @ head.sample) * rng.standard_normal(head.sample.shape[1])
             sample = np.maximum(sample * np.exp(_sampled_log_gain(rng, scanner.receive_field, head.sample_at)), 0.01)
@@ -172,11 +175,6 @@ class _Task:
         self.source = random_protocol(rng, contrast) if self.kind == "scanner" else self.target
         self.seed = int(rng.integers(2**31))
         self.texture = float(rng.uniform(0.5, 1.6))
-        self._anywhere = self.kind != "scanner" and rng.random() < _OF_ANYWHERE
-
-    def reference(self, rng: np.random.Generator) -> Protocol:
-        """Return the protocol of the next reference."""
-        return random_protocol(rng, self.target.contrast, unevenness=0.3) if self._anywhere else self.target
 
 
 def _levels(protocol: Protocol, person: int, texture: float) -> tuple[Float32Array, Float32Array]:

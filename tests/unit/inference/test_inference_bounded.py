@@ -12,6 +12,7 @@ from inference.bounded.bounds import bounds_of
 from inference.bounded.frame import SHAPE
 from inference.bounded.limits import KNOTS, LARGEST_LOG_GAIN, STEEPEST_LOG_GAIN_PER_MM, log_curve
 from inference.bounded.network import LANDMARKS, Correction, bounded, without_cells
+from inference.bounded.quiet import CLEARLY, HARDLY, quieted
 from inference.bundle import open_bundle
 from inference.look import TOP, Look, look_of
 from inference.models.bounded import BoundedModel
@@ -97,6 +98,20 @@ def test_the_limits_hold_whatever_the_network_says(seed: int) -> None:
     assert found.largest_log_gain <= LARGEST_LOG_GAIN + 1e-4
     assert found.log_gain_per_mm == pytest.approx(STEEPEST_LOG_GAIN_PER_MM, abs=1e-4)  # the adversary went to the limit
     assert found.least_slope == pytest.approx(0.8, abs=0.01)
+
+
+def _correction(log_gain: float, log_curve: float) -> Correction:
+    cells = torch.full((1, 1, *CELLS), log_gain), torch.full((1, len(KNOTS), *WIDE_CELLS), log_curve)
+    return Correction(torch.ones(1, LANDMARKS), *cells)
+
+
+@pytest.mark.parametrize(("strength", "share"), [(0.01, 0.0), (0.03, 0.5), (0.05, 1.0)])
+def test_what_would_hardly_do_anything_does_nothing(strength: float, share: float) -> None:
+    inside = torch.ones(1, 1, *(n // 2 for n in SHAPE))
+    quiet = quieted(_correction(strength, 2 * strength), inside)
+    torch.testing.assert_close(quiet.log_gain, torch.full((1, 1, *CELLS), strength * share), rtol=1e-3, atol=1e-6)
+    least = min(1.0, (2 * strength - HARDLY) / (CLEARLY - HARDLY))
+    torch.testing.assert_close(quiet.log_curve.max(), torch.tensor(2 * strength * max(least, 0)), rtol=1e-3, atol=1e-6)
 
 
 def test_local_curves_are_monotone_between_all_knots() -> None:
