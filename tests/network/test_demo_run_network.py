@@ -20,7 +20,7 @@ def test_every_series_of_a_folder_comes_to_a_derived_series_or_a_reason(tmp_path
     study = tmp_path / "study"
     study.mkdir()
     (study / "notes.txt").write_text("no image", encoding="utf-8")
-    for scan in demo_study(100, spacing_mm=3):
+    for scan in demo_study(100, spacing_mm=4):
         for dataset in scan.datasets:
             dataset.save_as(study / f"{dataset.SOPInstanceUID}.dcm", enforce_file_format=True)
     command = [sys.executable, "-m", "dicom_node.demo", "--input", str(study), "--output", str(tmp_path / "out")]
@@ -38,7 +38,7 @@ def test_a_virtual_study_is_compared_with_the_truth(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("signal.signal", lambda *_: None)
-    monkeypatch.setattr("dicom_node.demo.run.demo_study", partial(demo_study, spacing_mm=3))
+    monkeypatch.setattr("dicom_node.demo.run.demo_study", partial(demo_study, spacing_mm=4))
     with warnings.catch_warnings():  # what the demo sets for its own process
         assert main(["--output", str(tmp_path / "out")]) == 0
     told = " ".join(capsys.readouterr().out.split())

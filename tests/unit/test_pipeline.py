@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_clock import FakeClock
 from harness import RULES, Harness
-from made_series import made_series
+from made_series import a_few
 from pydicom import dcmread
 
 from dicom_node.domain.job import JobEvent, JobState
@@ -35,7 +35,7 @@ def node(tmp_path: Path, clock: FakeClock) -> Harness:
 
 
 def test_a_series_becomes_one_derived_series_in_the_pacs(node: Harness) -> None:
-    series = made_series()
+    series = a_few()
     node.receive(series)
     node.run_all()
     assert node.series.state is SeriesState.ROUTED
@@ -48,10 +48,10 @@ def test_a_series_becomes_one_derived_series_in_the_pacs(node: Harness) -> None:
 
 
 def test_a_series_is_not_touched_while_it_still_arrives(node: Harness) -> None:
-    series = made_series()
-    node.receive(series[:20])
+    series = a_few()
+    node.receive(series[:12])
     node.pipeline.collect()
-    for ds in series[20:]:
+    for ds in series[12:]:
         node.clock.advance(seconds=1.5)
         node.receive([ds])
         node.pipeline.collect()
@@ -63,7 +63,7 @@ def test_a_series_is_not_touched_while_it_still_arrives(node: Harness) -> None:
 
 
 def test_the_same_series_sent_again_changes_nothing(node: Harness) -> None:
-    series = made_series()
+    series = a_few()
     node.receive(series)
     node.run_all()
     sent = node.pacs["PACS"].sent
@@ -77,7 +77,7 @@ def test_the_same_series_sent_again_changes_nothing(node: Harness) -> None:
 
 
 def test_our_own_derived_series_is_recognised_when_it_comes_back(node: Harness) -> None:
-    node.receive(made_series())
+    node.receive(a_few())
     node.run_all()
     node.receive([dcmread(BytesIO(content)) for content in node.pacs["PACS"].held.values()])
     node.run_all()
@@ -88,7 +88,7 @@ def test_our_own_derived_series_is_recognised_when_it_comes_back(node: Harness) 
 
 
 def test_a_series_that_no_rule_matches_is_ignored_with_the_failing_clause_of_each_rule(node: Harness) -> None:
-    node.receive(made_series(description="Ax T2 FLAIR"))
+    node.receive(a_few(description="Ax T2 FLAIR"))
     node.run_all()
     assert node.series.state is SeriesState.IGNORED
     assert node.series.reason is not None
@@ -100,18 +100,18 @@ def test_two_matching_rules_make_two_derived_series_with_uids_and_numbers_of_the
     tmp_path: Path, clock: FakeClock
 ) -> None:
     node = Harness(tmp_path, clock, rules=TWO_RULES)
-    node.receive(made_series())
+    node.receive(a_few())
     node.run_all()
     first, second = sorted(node.ledger.jobs(), key=lambda job: job.rule)
     assert first.derived_series_uid != second.derived_series_uid
     assert first.derived_series_number != second.derived_series_number
-    assert node.pacs["PACS"].series() == {first.derived_series_uid: 48}
-    assert node.pacs["TPS"].series() == {second.derived_series_uid: 48}
+    assert node.pacs["PACS"].series() == {first.derived_series_uid: 20}
+    assert node.pacs["TPS"].series() == {second.derived_series_uid: 20}
 
 
 def test_a_contrast_outside_the_models_contract_is_held_with_the_reason(tmp_path: Path, clock: FakeClock) -> None:
     node = Harness(tmp_path, clock, rules=SHIPPED_RULE)
-    node.receive(made_series(description="FSE PD AXIAL"))
+    node.receive(a_few(description="FSE PD AXIAL"))
     node.run_all()
     assert node.series.state is SeriesState.HELD
     assert node.job.state is JobState.HELD
@@ -126,7 +126,7 @@ def test_a_dead_pacs_makes_its_deliveries_wait_longer_each_time_while_the_others
 ) -> None:
     node = Harness(tmp_path, clock, rules=TWO_RULES)
     node.pacs["PACS"].down = True
-    node.receive(made_series())
+    node.receive(a_few())
     node.run_all()
     assert node.pacs["PACS"].held == {}
     assert len(node.pacs["TPS"].series()) == 1
@@ -147,7 +147,7 @@ def test_a_dead_pacs_makes_its_deliveries_wait_longer_each_time_while_the_others
 
 def test_a_delivery_that_waits_survives_a_restart(node: Harness) -> None:
     node.pacs["PACS"].down = True
-    node.receive(made_series())
+    node.receive(a_few())
     node.run_all()
     node.pacs["PACS"].down = False
     node.start()
@@ -158,7 +158,7 @@ def test_a_delivery_that_waits_survives_a_restart(node: Harness) -> None:
 
 def test_instances_that_the_pacs_refuses_end_the_job_with_the_status(node: Harness) -> None:
     node.pacs["PACS"].refuses = {"1.2.3": 0xC000}
-    node.receive(made_series())
+    node.receive(a_few())
     node.run_all()
     assert node.job.state is JobState.FAILED
     assert "0xC000" in str(node.job.reason)
@@ -170,18 +170,18 @@ def test_instances_that_the_pacs_refuses_end_the_job_with_the_status(node: Harne
 
 def test_a_model_that_breaks_is_tried_a_bounded_number_of_times_and_the_next_job_runs(node: Harness) -> None:
     node.executor.error = ModelCrashed("the inference process ended")
-    node.receive(made_series())
+    node.receive(a_few())
     node.run_all()
     assert (node.job.state, node.job.attempts) == (JobState.FAILED, 3)
     node.executor.error = None
-    node.receive(made_series())
+    node.receive(a_few())
     node.run_all()
     assert [job.state for job in node.ledger.jobs()].count(JobState.DELIVERED) == 1
 
 
 def test_an_error_that_nobody_foresaw_fails_its_job_without_its_words(node: Harness) -> None:
     node.executor.error = RuntimeError("DOE^JOHN is in this message")
-    node.receive(made_series())
+    node.receive(a_few())
     node.run_all()
     assert node.job.state is JobState.FAILED
     assert "RuntimeError at harness.py" in str(node.job.reason)
@@ -190,7 +190,7 @@ def test_an_error_that_nobody_foresaw_fails_its_job_without_its_words(node: Harn
 
 def test_a_retry_writes_the_same_bytes_under_the_same_uids(node: Harness) -> None:
     node.pacs["PACS"].refuses = {"1.2.3": 0xA900}
-    node.receive(made_series())
+    node.receive(a_few())
     node.run_all()
     before = [path.read_bytes() for path in node.results.paths(node.job.id)]
     node.clock.advance(seconds=86400)
@@ -213,7 +213,7 @@ def test_a_late_slice_is_treated_as_the_policy_says(
     tmp_path: Path, clock: FakeClock, late: str, revisions: int, jobs: list[JobState]
 ) -> None:
     node = Harness(tmp_path, clock, late=late)
-    series = made_series()
+    series = a_few()
     node.receive(series[:-1])
     node.run_all()
     node.receive(series[-1:])
@@ -226,7 +226,7 @@ def test_a_late_slice_is_treated_as_the_policy_says(
 
 
 def test_a_late_slice_after_a_restart_is_seen_too(node: Harness) -> None:
-    series = made_series()
+    series = a_few()
     node.receive(series[:-1])
     node.run_all()
     node.start()
@@ -236,22 +236,22 @@ def test_a_late_slice_after_a_restart_is_seen_too(node: Harness) -> None:
 
 
 def test_a_missing_slice_holds_the_series_until_it_comes(node: Harness) -> None:
-    series = made_series()
-    node.receive(series[:20] + series[21:])
+    series = a_few()
+    node.receive(series[:9] + series[10:])
     node.close_series()
     assert node.series.state is SeriesState.RECEIVING  # a gap is no evidence; only silence closes it
     node.clock.advance(seconds=30)
     node.run_all()
     assert node.series.state is SeriesState.HELD
     assert node.pacs["PACS"].held == {}
-    node.receive(series[20:21])
+    node.receive(series[9:10])
     node.run_all()
     assert [job.state for job in node.ledger.jobs()].count(JobState.DELIVERED) == 1
 
 
 @pytest.mark.parametrize("state", [JobState.RUNNING, JobState.ENCODED, JobState.DELIVERING])
 def test_a_node_that_ended_in_the_middle_of_a_job_brings_it_to_its_end(node: Harness, state: JobState) -> None:
-    node.receive(made_series())
+    node.receive(a_few())
     node.close_series()
     events = [JobEvent.STARTED, JobEvent.ENCODED, JobEvent.SENDING]
     if state is not JobState.RUNNING:
@@ -263,11 +263,11 @@ def test_a_node_that_ended_in_the_middle_of_a_job_brings_it_to_its_end(node: Har
     node.start()
     node.run_all()
     assert node.job.state is JobState.DELIVERED
-    assert node.pacs["PACS"].series() == {node.job.derived_series_uid: 48}
+    assert node.pacs["PACS"].series() == {node.job.derived_series_uid: 20}
 
 
 def test_a_job_that_ends_the_node_each_time_stops_after_some_attempts(node: Harness) -> None:
-    node.receive(made_series())
+    node.receive(a_few())
     node.close_series()
     for attempt in range(1, 4):
         node.ledger.change_job(node.job.id, JobEvent.STARTED, node.clock.now(), attempts=attempt)
@@ -279,7 +279,7 @@ def test_a_broken_rules_file_leaves_the_good_rules_in_force_and_says_so(node: Ha
     node.rules_file.write_text("version: 1\nrules: [")
     node.pipeline.reload_rules()
     assert node.pipeline.rules_problem is not None
-    node.receive(made_series())
+    node.receive(a_few())
     node.run_all()
     assert node.job.state is JobState.DELIVERED
     node.rules_file.write_text(RULES)
@@ -288,7 +288,7 @@ def test_a_broken_rules_file_leaves_the_good_rules_in_force_and_says_so(node: Ha
 
 
 def test_a_job_keeps_its_rule_when_the_rule_is_deleted(node: Harness) -> None:
-    node.receive(made_series())
+    node.receive(a_few())
     node.close_series()
     node.rules_file.write_text(RULES.replace("every T1", "another").replace("contrast: T1", "contrast: T2"))
     node.pipeline.reload_rules()
@@ -300,7 +300,7 @@ def test_a_job_keeps_its_rule_when_the_rule_is_deleted(node: Harness) -> None:
 def test_one_series_that_cannot_be_digested_does_not_stop_the_others(
     node: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    poison, good = made_series(), made_series()
+    poison, good = a_few(), a_few()
 
     def identify(folder: str, real: object = node.spool.identify) -> object:
         key = real(folder)  # type: ignore[operator]

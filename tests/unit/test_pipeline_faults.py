@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from fake_clock import FakeClock
 from harness import RULES, Harness
-from made_series import TRANSPORT, encoded, key_of, made_series
+from made_series import TRANSPORT, a_few, encoded, key_of
 from pydicom.uid import generate_uid
 from sqlalchemy.exc import OperationalError
 
@@ -54,7 +54,7 @@ def fails(error: Exception) -> Any:
 
 def test_a_job_whose_files_were_made_is_sent_again_without_another_run_of_the_model(node: Harness) -> None:
     node.pacs["PACS"].refuses = {"1.2.3": 0xA900}
-    node.receive(made_series())
+    node.receive(a_few())
     node.run_all()
     before = [(path, path.stat().st_mtime_ns) for path in node.results.paths(node.job.id)]
     node.pacs["PACS"].refuses = {}
@@ -66,10 +66,10 @@ def test_a_job_whose_files_were_made_is_sent_again_without_another_run_of_the_mo
 
 
 def test_a_job_that_breaks_lets_the_others_go_first(node: Harness) -> None:
-    node.receive(made_series())
+    node.receive(a_few())
     node.close_series()
     node.clock.advance(seconds=1)
-    node.receive(made_series())
+    node.receive(a_few())
     node.close_series()
     node.executor.error = ModelCrashed("the inference process ended")
     node.pipeline.infer()
@@ -85,7 +85,7 @@ def test_a_job_that_breaks_lets_the_others_go_first(node: Harness) -> None:
 def test_a_job_whose_end_could_not_be_written_is_taken_up_again_without_a_restart(
     node: Harness, monkeypatch: pytest.MonkeyPatch, event: JobEvent
 ) -> None:
-    node.receive(made_series())
+    node.receive(a_few())
     node.close_series()
     node.executor.error = {JobEvent.HELD: SeriesRefused("no"), JobEvent.FAILED: RuntimeError()}.get(event)
     real = node.ledger.change_job
@@ -106,7 +106,7 @@ def test_a_job_whose_end_could_not_be_written_is_taken_up_again_without_a_restar
 
 
 def test_a_delivery_and_the_end_of_its_job_are_written_together(node: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    node.receive(made_series())
+    node.receive(a_few())
     node.close_series()
     node.pipeline.infer()
     with monkeypatch.context() as broken:
@@ -130,7 +130,7 @@ def fails_when_delivered(real: Any) -> Any:
 
 
 def test_a_full_disk_makes_jobs_wait_and_not_fail(node: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    node.receive(made_series())
+    node.receive(a_few())
     with monkeypatch.context() as full:
         full.setattr(durable, "write_folder", fails(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
         node.run_all()
@@ -150,7 +150,7 @@ def test_a_full_disk_makes_jobs_wait_and_not_fail(node: Harness, monkeypatch: py
 
 def test_a_clock_that_is_set_back_a_day_delays_no_delivery_by_a_day(node: Harness) -> None:
     node.pacs["PACS"].down = True
-    node.receive(made_series())
+    node.receive(a_few())
     node.run_all()
     node.pacs["PACS"].down = False
     node.clock.set_back(timedelta(days=1))
@@ -165,7 +165,7 @@ def test_a_clock_that_is_set_back_a_day_delays_no_delivery_by_a_day(node: Harnes
 def test_a_series_whose_completeness_cannot_be_judged_is_held_and_does_not_stop_the_others(
     node: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    poison, good = made_series(), made_series()
+    poison, good = a_few(), a_few()
     real = collector.shape_of
 
     def shape_of(frames: Any) -> Any:
@@ -186,7 +186,7 @@ def test_a_series_whose_completeness_cannot_be_judged_is_held_and_does_not_stop_
 def test_a_file_on_which_reading_breaks_holds_its_series_instead_of_being_left_out(
     node: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    series = made_series()
+    series = a_few()
     node.receive(series)
     last = node.spool.instances(folder_name(series[0].SeriesInstanceUID))[-1]
     real = collector.read_frames
@@ -206,7 +206,7 @@ def test_a_file_on_which_reading_breaks_holds_its_series_instead_of_being_left_o
 
 
 def test_a_series_whose_first_file_is_damaged_is_held_with_the_reason(node: Harness) -> None:
-    series = made_series()
+    series = a_few()
     node.receive(series)
     first = node.spool.instances(folder_name(series[0].SeriesInstanceUID))[0]
     first.write_bytes(b"")
@@ -220,7 +220,7 @@ def test_a_series_whose_first_file_is_damaged_is_held_with_the_reason(node: Harn
 def test_a_header_too_deep_to_be_read_holds_its_series_with_the_reason(node: Harness) -> None:
     open_item = b"\x08\x00\x06\x00SQ\0\0\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
     close_item = b"\xfe\xff\x0d\xe0\0\0\0\0" + b"\xfe\xff\xdd\xe0\0\0\0\0"
-    ds = made_series()[0]
+    ds = a_few()[0]
     node.spool.put(key_of(ds), TRANSPORT, open_item * 1500 + close_item * 1500 + encoded(ds))
     node.run_all()
     node.clock.advance(seconds=30)
@@ -230,7 +230,7 @@ def test_a_header_too_deep_to_be_read_holds_its_series_with_the_reason(node: Har
 
 
 def test_the_same_images_under_another_series_uid_are_held_with_the_reason(node: Harness) -> None:
-    series = made_series()
+    series = a_few()
     node.receive(series)
     node.run_all()
     other = generate_uid()
@@ -246,8 +246,8 @@ def test_the_same_images_under_another_series_uid_are_held_with_the_reason(node:
 def test_a_delivery_on_which_the_node_breaks_does_not_stop_those_behind_it(
     node: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node.receive(made_series())
-    node.receive(made_series(seed=1))
+    node.receive(a_few())
+    node.receive(a_few(seed=1))
     node.close_series()
     while node.pipeline.infer():
         pass
@@ -267,7 +267,7 @@ def test_a_delivery_on_which_the_node_breaks_does_not_stop_those_behind_it(
 
 
 def test_a_series_number_beyond_what_dicom_allows_is_no_series_number(node: Harness) -> None:
-    series = made_series()
+    series = a_few()
     number = b"\x20\x00\x11\x00IS\x0a\x00" + b"9" * 10
     for ds in series:
         del ds.SeriesNumber
@@ -282,7 +282,7 @@ def test_a_series_number_beyond_what_dicom_allows_is_no_series_number(node: Harn
 def test_rules_of_the_same_destination_each_send_their_series_there_once(tmp_path: Path, clock: FakeClock) -> None:
     second = "  - {name: again, when: {Modality: MR}, run: {model: test-any-contrast, target: plain}, send: [pacs]}\n"
     node = Harness(tmp_path, clock, rules=RULES + second)
-    series = made_series()
+    series = a_few()
     node.receive(series)
     node.run_all()
     assert sorted(node.pacs["PACS"].series().values()) == [len(series)] * 2

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fake_clock import FakeClock
 from harness import Harness
-from made_series import made_series
+from made_series import a_few
 from pydicom import Dataset
 from pydicom.uid import RawDataStorage, generate_uid
 from sqlalchemy.exc import OperationalError
@@ -25,7 +25,7 @@ def node(tmp_path: Path, clock: FakeClock) -> Harness:
 def test_a_slice_that_comes_while_its_series_waits_to_be_routed_is_not_forgotten(
     node: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    series = made_series()
+    series = a_few()
     node.receive(series[:-1])
 
     def locked(*_: object, **__: object) -> None:
@@ -50,7 +50,7 @@ def test_a_job_works_on_the_instances_that_it_was_made_for_whatever_came_later(
     tmp_path: Path, clock: FakeClock, late: str, restarted: bool
 ) -> None:
     node = Harness(tmp_path, clock, late=late)
-    series = made_series()
+    series = a_few()
     node.receive(series[:-1])
     node.close_series()
     first = node.job
@@ -66,7 +66,7 @@ def test_a_job_works_on_the_instances_that_it_was_made_for_whatever_came_later(
 def test_a_late_slice_while_the_node_was_down_between_closing_and_routing_makes_two_revisions_of_different_content(
     node: Harness,
 ) -> None:
-    series = made_series()
+    series = a_few()
     node.receive(series[:-1])
     node.pipeline.collect()
     node.clock.advance(seconds=2.5)
@@ -82,7 +82,7 @@ def test_a_late_slice_while_the_node_was_down_between_closing_and_routing_makes_
 
 
 def test_raw_data_that_follows_its_image_makes_no_new_revision_after_a_restart_either(node: Harness) -> None:
-    series = made_series()
+    series = a_few()
     node.receive(series)
     node.run_all()
     node.start()
@@ -97,10 +97,10 @@ def test_raw_data_that_follows_its_image_makes_no_new_revision_after_a_restart_e
 
 def test_late_slices_that_are_left_out_one_by_one_are_told_once(tmp_path: Path, clock: FakeClock) -> None:
     node = Harness(tmp_path, clock, late="never")
-    series = made_series()
-    node.receive(series[:40])
+    series = a_few()
+    node.receive(series[:12])
     node.run_all()
-    for ds in series[40:]:
+    for ds in series[12:]:
         node.receive([ds])
         node.run_all()
     assert str(node.series.reason).startswith("8 more instances came after it was complete")
@@ -110,7 +110,7 @@ def test_late_slices_that_are_left_out_one_by_one_are_told_once(tmp_path: Path, 
 def test_a_job_that_is_superseded_just_before_it_starts_does_not_stop_the_next(
     node: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node.receive(made_series())
+    node.receive(a_few())
     node.close_series()
     real = node.ledger.next_queued
 
@@ -128,7 +128,7 @@ def test_a_job_that_is_superseded_just_before_it_starts_does_not_stop_the_next(
 def test_a_slice_that_comes_while_the_headers_of_another_series_are_read_is_not_late(
     node: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    series = made_series()
+    series = a_few()
     node.receive(series[:-1])
     node.pipeline.collect()
     node.clock.advance(seconds=1)
@@ -149,7 +149,7 @@ def test_a_slice_that_comes_while_the_headers_of_another_series_are_read_is_not_
 def test_a_slice_with_which_its_sender_hangs_up_just_while_the_node_looks_is_not_late(
     node: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    series = made_series()
+    series = a_few()
     node.receive(series[:-1])
     node.pipeline.collect()
     node.clock.advance(seconds=2.5)

@@ -13,10 +13,9 @@ from typing import Any
 
 import any_contrast_bundle
 import pytest
-from dicom_files import a_few
 from fake_clock import FakeClock
 from harness import Harness
-from made_series import TRANSPORT, encoded, key_of
+from made_series import TRANSPORT, a_few, encoded, key_of
 
 from dicom_node.cli import main
 

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from made_series import made_series
 from pydicom import Dataset
-
-
-def a_few(**how: Any) -> list[Dataset]:
-    """Return a T1 of the 20 slices in the middle of the head."""
-    return made_series(**how)[14:34]
 
 
 def write_dicom(series: Sequence[Dataset], folder: Path) -> Path:

@@ -11,8 +11,9 @@ import nibabel
 import numpy as np
 import phantom
 import pytest
-from dicom_files import a_few, write_dicom
+from dicom_files import write_dicom
 from harness import HereExecutor
+from made_series import a_few
 from pydicom import dcmread
 from pydicom.uid import MRImageStorage
 

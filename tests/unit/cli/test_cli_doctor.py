@@ -14,9 +14,19 @@ import pytest
 from dicom_node import app
 from dicom_node.cli import doctor
 from dicom_node.spool.identity import claim
+from inference.registry import SHIPPED
 
 NO_DESTINATIONS = "version: 1\ndestinations: {}\nrules: []\n"
 CHECKS = ["configuration", "disk", "ledger", "models", "added targets", "rules", "clock", "listen", "console"]
+QUICK = "harmonize-nyul"
+"""Of the models that are shipped the one that is verified at once: each examination verifies all that it finds."""
+
+
+@pytest.fixture(autouse=True)
+def one_is_shipped(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path_factory.mktemp("shipped")
+    (folder / QUICK).symlink_to(SHIPPED / QUICK)
+    monkeypatch.setattr(app, "SHIPPED", folder)
 
 
 @pytest.fixture
@@ -56,6 +66,7 @@ def test_a_healthy_node_is_well_and_nothing_is_left_behind(run: Any, node: Path)
     rows = run("doctor", "--json").json
     assert [row["check"] for row in rows] == CHECKS
     assert all(row["ok"] and row["detail"] for row in rows)
+    assert QUICK in rows[CHECKS.index("models")]["detail"]
     people = run("doctor")
     assert people.status == 0
     assert [line.split(":")[0] for line in people.out.splitlines()] == [f"ok    {check}" for check in CHECKS]

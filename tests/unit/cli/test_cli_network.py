@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dicom_files import a_few, write_dicom
+from dicom_files import write_dicom
+from made_series import a_few
 
 from dicom_node.deliver import dicom
 from dicom_node.domain.ports import DeliveryReport

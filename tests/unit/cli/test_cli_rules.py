@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dicom_files import a_few, write_dicom
+from dicom_files import write_dicom
 from harness import RULES
+from made_series import a_few
 
 MORE = """\
   - name: GE only

@@ -10,7 +10,8 @@ import nibabel
 import numpy as np
 import phantom
 import pytest
-from dicom_files import a_few, write_dicom
+from dicom_files import write_dicom
+from made_series import a_few
 from pydicom import Dataset
 
 from dicom_node import app

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,18 @@ from training.evaluate.sets import SETS
 from training.evaluate.splits import read_splits
 from training.evaluate.tables import best_classical, report
 from training.evaluate.trial import Trial
+from training.simulate.head import Head
+
+COARSE = replace(SETS["quick"], spacing_mm=6, head_mm=6, corruptions=("exp", "field 0.2 + 0.05"))
+"""What is run here: what a scan shows is tested elsewhere, and each corruption, too."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_is_coarse(drawn: Callable[[int, float], Head]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.evaluate.people.procedural_head", drawn)
+        patch.setitem(SETS, "quick", COARSE)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +61,8 @@ def rows_in(path: Path) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def trial(cache: Path) -> Trial:
-    chosen = SETS["quick"]
-    people = People(read_splits(), None, cache, chosen.head_mm, chosen.spacing_mm, chosen.drawn_only)
-    references = people.references("procedural-1000", chosen.references)
+    people = People(read_splits(), None, cache, COARSE.head_mm, COARSE.spacing_mm, COARSE.drawn_only)
+    references = people.references("procedural-1000", COARSE.references)
     return SimulatedCase("procedural-1000", "siemens-3t", "gamma 0.7", references).trial(people)
 
 

@@ -9,17 +9,12 @@ from training.simulate.air_cells import pneumatised
 from training.simulate.ct import ct_scan
 from training.simulate.ct_tissues import ct_texture, hounsfield, source
 from training.simulate.grid import Grid
-from training.simulate.head import Head, procedural_head
+from training.simulate.head import Head
 from training.simulate.shapes import SPREAD
 from training.simulate.tissues import Tissue
 from training.simulate.truth import labels_on
 
 GRID = Grid("axial", (80, 96, 80), (2.5, 2.5, 2.5))
-
-
-@pytest.fixture(scope="module")
-def head() -> Head:
-    return procedural_head(4, 2.0)
 
 
 def test_every_tissue_has_a_value_and_says_where_it_is_from() -> None:

@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 
 from training.simulate.deform import deformed
-from training.simulate.head import Head, procedural_head
+from training.simulate.head import Head
 from training.simulate.tissues import Tissue
-
-
-@pytest.fixture(scope="module")
-def head() -> Head:
-    return procedural_head(3, 2.0)
 
 
 def _top_mm(head: Head) -> float:

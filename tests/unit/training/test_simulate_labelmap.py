@@ -50,6 +50,16 @@ def _ball() -> np.ndarray:
     return codes
 
 
+@pytest.fixture(scope="module")
+def ball(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _balls(tmp_path_factory.mktemp("ball"), _ball())
+
+
+@pytest.fixture(scope="module")
+def ball_head(ball: Path) -> Head:
+    return labelmap_head(ball)
+
+
 @pytest.mark.parametrize("axes", ["RAS", "LIA", "PSR"])
 def test_the_order_of_the_axes_in_the_file_does_not_matter(tmp_path: Path, axes: str) -> None:
     codes = _ball()
@@ -63,16 +73,15 @@ def test_the_order_of_the_axes_in_the_file_does_not_matter(tmp_path: Path, axes:
     assert mark[0] < -5
 
 
-def test_the_skin_ends_at_the_vertex_height_and_what_is_apart_is_left_out(tmp_path: Path) -> None:
-    head = labelmap_head(_balls(tmp_path, _ball()))
-    slices = np.flatnonzero((head.labels > 0).any(axis=(1, 2)))
-    assert (head.affine @ [slices[-1], 0, 0, 1])[2] + 0.5 == pytest.approx(VERTEX_MM)
-    assert (head.affine @ [slices[0], 0, 0, 1])[2] < -150  # the last slice went on as a neck
-    assert not head.labels[-1].any()
+def test_the_skin_ends_at_the_vertex_height_and_what_is_apart_is_left_out(ball_head: Head) -> None:
+    slices = np.flatnonzero((ball_head.labels > 0).any(axis=(1, 2)))
+    assert (ball_head.affine @ [slices[-1], 0, 0, 1])[2] + 0.5 == pytest.approx(VERTEX_MM)
+    assert (ball_head.affine @ [slices[0], 0, 0, 1])[2] < -150  # the last slice went on as a neck
+    assert not ball_head.labels[-1].any()
 
 
-def test_the_skull_has_a_core_and_the_skin_has_fat_beneath(tmp_path: Path) -> None:
-    labels = labelmap_head(_balls(tmp_path, _ball())).labels
+def test_the_skull_has_a_core_and_the_skin_has_fat_beneath(ball_head: Head) -> None:
+    labels = ball_head.labels
     line = labels[labels.shape[0] - 6 - 44 - 2, labels.shape[1] // 2 :, labels.shape[2] // 2]
     order = [Tissue(int(tissue)) for tissue, before in zip(line[1:], line, strict=False) if tissue != before]
     layers = [tissue for tissue in order if tissue in (Tissue.CORTICAL_BONE, Tissue.MARROW, Tissue.SKIN)]
@@ -80,9 +89,8 @@ def test_the_skull_has_a_core_and_the_skin_has_fat_beneath(tmp_path: Path) -> No
     assert order[-3:] == [Tissue.FAT, Tissue.SKIN, Tissue.AIR]
 
 
-def test_a_coarser_head_is_the_same_head(tmp_path: Path) -> None:
-    path = _balls(tmp_path, _ball())
-    fine, coarse = labelmap_head(path), labelmap_head(path, spacing_mm=2.0)
+def test_a_coarser_head_is_the_same_head(ball: Path, ball_head: Head) -> None:
+    fine, coarse = ball_head, labelmap_head(ball, spacing_mm=2.0)
     assert coarse.seed == fine.seed
     for tissue in (Tissue.WHITE_MATTER, Tissue.CORTICAL_BONE, Tissue.SKIN):
         assert coarse.millilitres(tissue) == pytest.approx(fine.millilitres(tissue), rel=0.05)

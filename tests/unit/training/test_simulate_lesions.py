@@ -6,14 +6,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from training.simulate.head import Head, procedural_head
+from training.simulate.head import Head
 from training.simulate.lesions import with_lesions
 from training.simulate.tissues import Tissue
-
-
-@pytest.fixture(scope="module")
-def head() -> Head:
-    return procedural_head(3, 2.0)
 
 
 def test_lesions_replace_white_matter_and_nothing_else(head: Head) -> None:

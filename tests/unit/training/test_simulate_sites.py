@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from training.simulate.grid import Grid
-from training.simulate.head import Head, procedural_head
+from training.simulate.head import Head
 from training.simulate.random_site import random_site
 from training.simulate.scan import resampled, scan, slice_profile
 from training.simulate.signal import flip_off, levels
@@ -19,11 +19,6 @@ from training.simulate.unseen import UNSEEN
 
 COARSE = Grid("sagittal", (60, 80, 80), (3.0, 3.0, 3.0))
 QUIET = replace(SITES["siemens-3t"], noise=0.0, gain_spread=0.0)
-
-
-@pytest.fixture(scope="module")
-def head() -> Head:
-    return procedural_head(3, 2.0)
 
 
 def _coarser(grid: Grid) -> Grid:

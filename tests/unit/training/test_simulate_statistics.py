@@ -9,23 +9,23 @@ import pytest
 
 from inference.volume import Volume
 from training.simulate.grid import Grid
-from training.simulate.head import Head, procedural_head
+from training.simulate.head import Head
 from training.simulate.scan import scan
 from training.simulate.sites import SITES, ReceiveField
 from training.simulate.statistics import Statistics, statistics
 
-GRID = Grid("sagittal", (88, 128, 128), (2.0, 2.0, 2.0))
+GRID = Grid("sagittal", (60, 86, 86), (3.0, 3.0, 3.0))
 EVEN = replace(SITES["siemens-3t"], receive_field=ReceiveField(rim=0.0, random=0.0, reach_mm=1e6), noise=0.02)
 
 
 @pytest.fixture(scope="module")
-def head() -> Head:
-    return procedural_head(3, 2.0)
+def even_scan(head: Head) -> Volume:
+    return scan(head, EVEN, seed=1, grid=GRID)
 
 
 @pytest.fixture(scope="module")
-def even(head: Head) -> Statistics:
-    return statistics(scan(head, EVEN, seed=1, grid=GRID))
+def even(even_scan: Volume) -> Statistics:
+    return statistics(even_scan)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,6 @@ def test_the_classes_of_t1_are_csf_grey_and_white_matter(even: Statistics) -> No
     assert even.width < 0.1
 
 
-def test_where_the_scanner_stores_no_noise_none_is_told(head: Head) -> None:
-    volume = scan(head, EVEN, seed=1, grid=GRID)
-    masked = Volume(np.where(volume.voxels < 40, np.float32(0), volume.voxels), volume.affine)
+def test_where_the_scanner_stores_no_noise_none_is_told(even_scan: Volume) -> None:
+    masked = even_scan.with_voxels(np.where(even_scan.voxels < 40, np.float32(0), even_scan.voxels))
     assert statistics(masked).noise is None

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from training.simulate.grid import Grid
-from training.simulate.head import Head, procedural_head
+from training.simulate.head import Head
 from training.simulate.scan import scan
 from training.simulate.sites import SITES
 from training.simulate.tissues import Tissue
 from training.simulate.truth import labels_on, truth_mask
 
 GRID = Grid("sagittal", (60, 80, 80), (3.0, 3.0, 3.0))
-
-
-@pytest.fixture(scope="module")
-def head() -> Head:
-    return procedural_head(3, 2.0)
 
 
 def test_the_mask_holds_all_tissue_and_the_air_within_but_none_around(head: Head) -> None:
