@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from made_series import a_few
+from made_series import made_series
 from node_process import NodeProcess
 from oracle import derived_in, spooled
 from pydicom import Dataset
@@ -30,10 +30,10 @@ def assert_one_derived_series(node: NodeProcess, pacs: ScriptedPacs, series: Seq
 
 
 def test_killed_in_mid_series(tmp_path: Path) -> None:
-    series = a_few()
+    series = made_series()
     with pacs_and_node(tmp_path) as (pacs, node):
         acknowledged: list[str] = []
-        sender = threading.Thread(target=lambda: acknowledged.extend(node.send(series[:15])))
+        sender = threading.Thread(target=lambda: acknowledged.extend(node.send(series[:30])))
         sender.start()
         until(lambda: len(list((node.folder / "var" / "spool" / "series").rglob("*.dcm"))) >= 10)
         node.kill()
@@ -46,7 +46,7 @@ def test_killed_in_mid_series(tmp_path: Path) -> None:
 
 
 def test_killed_in_mid_job(tmp_path: Path) -> None:
-    series = a_few()
+    series = made_series()
     with pacs_and_node(tmp_path) as (pacs, node):
         assert len(node.send(series)) == len(series)
         until(lambda: node.states() in (["QUEUED"], ["RUNNING"]))
@@ -57,7 +57,7 @@ def test_killed_in_mid_job(tmp_path: Path) -> None:
 
 
 def test_killed_in_mid_delivery(tmp_path: Path) -> None:
-    series = a_few()
+    series = made_series()
     go_on = threading.Event()
     half_way = threading.Event()
 
@@ -66,7 +66,7 @@ def test_killed_in_mid_delivery(tmp_path: Path) -> None:
         go_on.wait(60)
         return 0x0000
 
-    with running_pacs(*[0x0000] * 10, stop_here) as pacs, NodeProcess(tmp_path / "node", pacs.port) as node:
+    with running_pacs(*[0x0000] * 20, stop_here) as pacs, NodeProcess(tmp_path / "node", pacs.port) as node:
         node.send(series)
         until(half_way.is_set, limit_s=60)
         assert node.states() == ["DELIVERING"]
@@ -77,7 +77,7 @@ def test_killed_in_mid_delivery(tmp_path: Path) -> None:
 
 
 def test_killed_between_completion_and_routing_and_sent_again(tmp_path: Path) -> None:
-    series = a_few()
+    series = made_series()
     with pacs_and_node(tmp_path) as (pacs, node):
         node.send(series)
         node.kill()
