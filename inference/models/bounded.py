@@ -34,6 +34,10 @@ from inference.volume import Float32Array, Volume
 WIDTHS = (32, 64, 96)
 """Channels of the network at 8, 16 and 32 mm."""
 
+LEARNED = ("T1", "T2", "PD")
+"""Contrasts that the network is asked about. Of real FLAIR it saw next to none, and what it said did harm: there the
+base curve works alone."""
+
 BRIGHTEST = 4.0
 """What is brighter, in parts of `TOP`, is shown to the network as this bright."""
 
@@ -69,7 +73,7 @@ class BoundedModel:
         with torch.inference_mode():
             correction = self._correction(seen, source, look)
             bounds = bounds_of(correction)
-            if not bounds.hold:  # a network gone wrong: its field and local curves are left out, and the job says so
+            if not bounds.hold or look.contrast not in LEARNED:  # what the network says is left out; the job says so
                 correction = without_cells(correction)
             scale, spread = 1 / source.anchor, SPREAD * correction.spread[0].double().cpu().numpy()
             even = evened(torch.from_numpy(seen.voxels * np.float32(scale))[None, None], correction.log_gain.cpu())
@@ -79,7 +83,8 @@ class BoundedModel:
         output = self._manifest.output
         np.clip(voxels, *output.range, out=voxels)
         trust = gaps(left, aim, top=1).trust(spread)
-        numbers = {**bounds.numbers, "trust": trust, "within_limits": float(bounds.hold)}
+        numbers = {**bounds.numbers, "trust": trust, "learned": float(look.contrast in LEARNED)}
+        numbers["within_limits"] = float(bounds.hold)
         return Result(Volume(voxels, volume.affine.copy(), output.unit), numbers)
 
     def _correction(self, seen: FramedHead, source: Profile, look: Look) -> Correction:

@@ -124,7 +124,7 @@ class People:
 
     def true_ct(self, name: str, grid: Grid) -> Volume:
         """Return the CT of a head on a grid, without noise; HU."""
-        how = [Path(part.__file__).read_text(encoding="utf-8") for part in (ct, ct_tissues)]
+        how = [Path(str(part.__file__)).read_text(encoding="utf-8") for part in (ct, ct_tissues)]
         key = digest_of(simulator_digest(), *how, name, self.head_mm, grid)
         made = kept(self.cache / "ct", key, lambda: ct.ct_scan(self.head(name), seed=0, grid=grid, noise_hu=0.0))
         return replace(made, unit=HOUNSFIELD)

@@ -165,6 +165,13 @@ def test_a_network_gone_wrong_is_left_out_and_the_numbers_say_so(head: Volume, l
     np.testing.assert_allclose(result.volume.voxels, _result(Nobody(), head, look).voxels, rtol=1e-5)
 
 
+def test_a_contrast_that_was_not_learned_gets_the_curve_alone(head: Volume, look: Look) -> None:
+    flair = Look("FLAIR", look.deep, look.head)
+    result = BoundedModel(MANIFEST, Adversary(0), {}, device="cpu")(head, target=flair)
+    assert result.numbers["learned"] == 0
+    np.testing.assert_allclose(result.volume.voxels, _result(Nobody(), head, look).voxels, rtol=1e-5)
+
+
 def test_the_same_head_comes_out_the_same_however_it_was_sliced(look: Look) -> None:
     axial = phantom.head((2.0, 2.0, 2.0), noise=0)
     turned = Volume(np.ascontiguousarray(axial.voxels[::-1].transpose(1, 2, 0)), _turned(axial))
