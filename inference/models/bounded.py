@@ -72,8 +72,10 @@ class BoundedModel:
         aim = aim_of(look)
         with torch.inference_mode():
             correction = self._correction(seen, source, look)
+            if look.contrast not in LEARNED:
+                correction = without_cells(correction)
             bounds = bounds_of(correction)
-            if not bounds.hold or look.contrast not in LEARNED:  # what the network says is left out; the job says so
+            if not bounds.hold:  # a network gone wrong: what it says is left out, and the job says so
                 correction = without_cells(correction)
             scale, spread = 1 / source.anchor, SPREAD * correction.spread[0].double().cpu().numpy()
             even = evened(torch.from_numpy(seen.voxels * np.float32(scale))[None, None], correction.log_gain.cpu())

@@ -169,6 +169,7 @@ def test_a_contrast_that_was_not_learned_gets_the_curve_alone(head: Volume, look
     flair = Look("FLAIR", look.deep, look.head)
     result = BoundedModel(MANIFEST, Adversary(0), {}, device="cpu")(head, target=flair)
     assert result.numbers["learned"] == 0
+    assert result.numbers["largest_log_gain"] == 0  # what was done is told, not what was said
     np.testing.assert_allclose(result.volume.voxels, _result(Nobody(), head, look).voxels, rtol=1e-5)
 
 
