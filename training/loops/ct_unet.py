@@ -44,6 +44,7 @@ class Config:
     warm_up: int
     averaging: float
     gradients: float
+    squared_hu: float
     widths: tuple[int, ...]
     procedural_heads: int
     deformations: int
@@ -84,7 +85,8 @@ class UnetTrainee:
         c = self._config
         set_rate(self._optimizer, c.learning_rate * ramp_and_cosine(step, c.steps, warm_up=c.warm_up))
         gradients = c.gradients * min(1.0, 2 * step / c.steps)  # from the start they would hold all edges back
-        result = self._judge(self._both.network, batch, gradients)
+        squared_hu = c.squared_hu * max(0.0, 1 - 4 * step / c.steps)
+        result = self._judge(self._both.network, batch, gradients, squared_hu)
         self._optimizer.zero_grad(set_to_none=True)
         result.loss.backward()
         torch.nn.utils.clip_grad_norm_(self._both.network.parameters(), 1.0)
@@ -97,11 +99,13 @@ class UnetTrainee:
         with torch.no_grad():
             return _numbers(self._judge(self._both.mean, batch, self._config.gradients))
 
-    def _judge(self, network: torch.nn.Module, batch: Batch, gradients: float) -> CtLoss:
+    def _judge(self, network: torch.nn.Module, batch: Batch, gradients: float, squared_hu: float = 0.0) -> CtLoss:
         there = {name: tensor.to(self._device) for name, tensor in batch.items()}
         with torch.autocast(torch.device(self._device).type, torch.bfloat16):
             answer = network(there["mr"], there["corner_mm"])
-        return ct_loss(answer, there["ct"], (there["weight"], there["inside"]), gradients=gradients)
+        return ct_loss(
+            answer, there["ct"], (there["weight"], there["inside"]), gradients=gradients, squared_hu=squared_hu
+        )
 
     def state(self) -> dict[str, Tensor]:
         """Return networks and optimizer."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from inference.ct.hounsfield import RANGE_HU
 from inference.ct.network import HU_PER_UNIT
@@ -57,7 +58,9 @@ def gradient_error(answer: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     return total
 
 
-def ct_loss(answer: Tensor, ct: Tensor, masks: tuple[Tensor, Tensor], *, gradients: float) -> CtLoss:
+def ct_loss(
+    answer: Tensor, ct: Tensor, masks: tuple[Tensor, Tensor], *, gradients: float, squared_hu: float = 0.0
+) -> CtLoss:
     """Judge an answer.
 
     Parameters
@@ -70,10 +73,14 @@ def ct_loss(answer: Tensor, ct: Tensor, masks: tuple[Tensor, Tensor], *, gradien
         ``weight`` and ``inside`` of the example: where the loss is taken, and where progress is told.
     gradients
         Weight of their error.
+    squared_hu
+        Smaller errors count by their square (Girshick 2015, ICCV): the best answer where bone is possible is then a
+        little of it. By absolute errors it is none at all until bone is likelier than not.
     """
     weight, inside = masks
     answer, truth = answer.float(), ct / HU_PER_UNIT
-    loss = masked_mean((answer - truth).abs(), weight) + gradients * gradient_error(answer, truth, weight)
+    error = functional.smooth_l1_loss(answer, truth, reduction="none", beta=squared_hu / HU_PER_UNIT)
+    loss = masked_mean(error, weight) + gradients * gradient_error(answer, truth, weight)
     with torch.no_grad():
         clipped = (answer * HU_PER_UNIT).clamp(*RANGE_HU)
         mae_hu = masked_mean((clipped - ct).abs(), inside).item()
