@@ -98,7 +98,8 @@ class BoundedModel:
         """Ask the network how much people differ, now that the head is even; may be no numbers at all."""
         differs = torch.from_numpy(gap.all_differences[None]).float().to(self.device)
         answer: Tensor = self._network.spread(correction.told, differs)
-        return SPREAD * answer[0].double().cpu().numpy()
+        spread: Float64Array = SPREAD * answer[0].double().cpu().numpy()
+        return spread
 
     def _correction(self, seen: FramedHead, source: Profile, look: Look) -> Correction:
         image = network_image(seen, (scale_curve(source, top=1), base_curve(source, aim_of(look), top=1)))
