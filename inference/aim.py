@@ -1,4 +1,4 @@
-"""What a model aims at: a target of its bundle, or a look that the site added; how its values are stored."""
+"""What a model aims at: a target of its bundle, or a look that the site added; and how its values are stored."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ TYPE_1 = {"LossyImageCompression": "00", "RecognizableVisualFeatures": "YES"}
 """What must have a value (PS3.3 C.8.32.2) where the source says nothing: the map ends where the face does."""
 
 WINDOW_HU = (100.0, 200.0)
-"""Centre and width, the same for every patient: what is certain is black, what is unsure by 200 HU or more is white."""
+"""Centre and width, the same for every patient: black where all answers agree, white from 200 HU on."""
 
 LABEL = "SD HU"
 EXPLANATION = "Disagreement of the network with itself; no calibrated error"
