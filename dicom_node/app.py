@@ -45,7 +45,7 @@ def open_registry(settings: Settings) -> Registry:
 
 def catalogue(registry: Registry) -> Catalogue:
     """Return what a rule may name."""
-    return Catalogue(models=registry.targets(), destination_kinds=DESTINATION_KINDS)
+    return Catalogue(registry.targets(), DESTINATION_KINDS, registry.outputs())
 
 
 def open_spool(settings: Settings) -> Spool:

@@ -17,13 +17,14 @@ from dicom_node.assemble.volume import read_volume
 from dicom_node.domain.ports import Executor, InferenceRequest
 from dicom_node.domain.provenance import Provenance, StoredScale
 from dicom_node.domain.stack import Stack
-from dicom_node.encode import derived_ct, derived_mr
+from dicom_node.encode import derived_ct, derived_map, derived_mr
 from dicom_node.encode.series import EncodedSeries
 from dicom_node.errors import JobHeld
 from dicom_node.infer import gate as output_gate
 from inference.aim import Aim
 from inference.bundle import Bundle
 from inference.contract import Acquisition
+from inference.output import Output
 from inference.volume import Volume
 
 Encode: TypeAlias = Callable[[Stack, Volume, Provenance], EncodedSeries]
@@ -103,7 +104,7 @@ def derive(stack: Stack, bundle: Bundle, executor: Executor, *, aim: Aim, proven
     reason = _other_model(bundle, provenance) or _other_target(aim, provenance) or refusal(stack, bundle, aim)
     if reason is not None:
         raise JobHeld(reason)
-    encode = _ENCODERS[bundle.manifest.output.kind](bundle, aim)
+    encode = _ENCODERS[bundle.manifest.output.kind, aim.output](bundle, aim)
     source = read_volume(stack)
     assembled = time.perf_counter()
     made = harmonize(source, acquisition_of(stack), bundle, executor, aim=aim)
@@ -132,12 +133,18 @@ def harmonize(source: Volume, acquisition: Acquisition, bundle: Bundle, executor
     of_headers = contract.acquisition_violations(acquisition, aimed_at=aim.contrast)
     _hold((*of_headers, *contract.volume_violations(source)))
     started = time.perf_counter()
-    outcome = executor.run(InferenceRequest(bundle.manifest.name, bundle.digest, aim.name, source, aim.digest))
+    outcome = executor.run(_request(source, bundle, aim))
     inferred = time.perf_counter()
-    verdict = output_gate.judge(source, outcome.volume, output=bundle.manifest.output, limits=bundle.manifest.qa)
+    verdict = output_gate.judge(
+        source, outcome.volume, output=bundle.manifest.output, limits=bundle.manifest.qa, asked=aim.output
+    )
     _hold(verdict.failures)
     seconds = {"infer": inferred - started, "gate": time.perf_counter() - inferred}
     return Harmonized(source, outcome.volume, verdict.warnings, {**outcome.numbers, **verdict.numbers}, seconds)
+
+
+def _request(source: Volume, bundle: Bundle, aim: Aim) -> InferenceRequest:
+    return InferenceRequest(bundle.manifest.name, bundle.digest, aim.name, source, aim.digest, aim.output)
 
 
 def _other_model(bundle: Bundle, provenance: Provenance) -> str | None:
@@ -183,5 +190,14 @@ def _ct_encoder(bundle: Bundle, aim: Aim) -> Encode:
     return lambda stack, made, of: derived_ct.encode(stack, made, provenance=of)
 
 
-_ENCODERS: Mapping[str, Callable[[Bundle, Aim], Encode]] = {"mr": _mr_encoder, "ct": _ct_encoder}
-"""Kind of a bundle's output -> what chooses its encoder before the model runs."""
+def _map_encoder(bundle: Bundle, aim: Aim) -> Encode:
+    del bundle, aim
+    return lambda stack, made, of: derived_map.encode(stack, made, provenance=of)
+
+
+_ENCODERS: Mapping[tuple[str, Output], Callable[[Bundle, Aim], Encode]] = {
+    ("mr", Output.RESULT): _mr_encoder,
+    ("ct", Output.RESULT): _ct_encoder,
+    ("ct", Output.UNCERTAINTY): _map_encoder,
+}
+"""Kind of a bundle's output, and what is asked of it -> what chooses the encoder before the model runs."""

@@ -11,10 +11,12 @@ from dicom_node.domain.job import Job, job_id
 from dicom_node.domain.provenance import Provenance
 from dicom_node.domain.series import Series
 from dicom_node.domain.stack import Stack
+from dicom_node.encode.tasks import task_of
 from dicom_node.encode.uids import series_uid
 from dicom_node.route.schema import Priority
 from inference.aim import Aim
 from inference.bundle import Bundle
+from inference.output import Output
 
 
 def job_for(
@@ -61,7 +63,7 @@ def provenance_of(job: Job, bundle: Bundle, *, serial_number: str) -> Provenance
         model=job.model,
         model_version=bundle.manifest.version,
         model_digest=job.model_digest,
-        task=bundle.manifest.task,
+        task=task_of(bundle.manifest.task, job.output),
         target=job.target,
         target_digest=job.target_digest,
         node_version=__version__,
@@ -80,7 +82,7 @@ def provenance_by_hand(stack: Stack, bundle: Bundle, aim: Aim, *, at: datetime, 
         model=bundle.manifest.name,
         model_version=bundle.manifest.version,
         model_digest=bundle.digest,
-        task=bundle.manifest.task,
+        task=task_of(bundle.manifest.task, aim.output),
         target=aim.name,
         target_digest=aim.digest,
         node_version=__version__,
@@ -100,6 +102,6 @@ def _derived_uid(stack: Stack, bundle: Bundle, aim: Aim, *, rule: str, revision:
         [frame.sop_instance_uid for frame in stack.frames],
         bundle.digest,
         parameters=parameters,
-        kind=bundle.manifest.output.kind,
+        kind=bundle.manifest.output.kind if aim.output is Output.RESULT else aim.output,
         revision=revision,
     )

@@ -138,7 +138,7 @@ class Pipeline:
         jobs = []
         for stack, rule in wanted:
             bundle = self._parts.registry.get(rule.run.model)
-            aim = self._parts.registry.aim(rule.run.model, rule.run.target)
+            aim = self._parts.registry.aim(rule.run.model, rule.run.target, rule.run.output)
             job = job_for(
                 series, stack, bundle, aim, snapshot=snapshot(rule, rules), at=self._clock.now(),
                 number_offset=self._parts.settings.derived.series_number_offset,
@@ -188,7 +188,7 @@ class Pipeline:
         if reason is not None:
             raise SeriesRefused(reason)
         registry = self._parts.registry
-        bundle, aim = registry.get(job.model), registry.aim(job.model, job.target)
+        bundle, aim = registry.get(job.model), registry.aim(job.model, job.target, job.output)
         provenance = provenance_of(job, bundle, serial_number=self._parts.serial_number)
         derived = derive(stack, bundle, self._parts.executor, aim=aim, provenance=provenance)
         self._parts.results.write(job.id, [to_bytes(instance) for instance in derived.instances])

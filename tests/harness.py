@@ -30,6 +30,7 @@ from dicom_node.spool.ledger import Ledger
 from dicom_node.spool.results import Results
 from inference.added import AddedLooks
 from inference.errors import ModelRefused
+from inference.model import ask
 from inference.registry import SHIPPED, Registry, load
 
 RULES = """\
@@ -88,7 +89,7 @@ class HereExecutor:
         if request.target_digest is not None and self._added is not None:
             return look_bundle.outcome(request, self._added)
         try:
-            result = load(bundle)(request.volume, target=request.target)
+            result = ask(load(bundle), request.volume, target=request.target, output=request.output)
         except ModelRefused as refusal:
             raise JobHeld(str(refusal)) from None
         return InferenceOutcome(result.volume, result.numbers, 0.0, "cpu")

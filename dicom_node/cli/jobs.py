@@ -39,7 +39,7 @@ def show_job(job_id: JobId, config: Config = None, json: Json = False) -> None:
 
     details = {
         "stack": job.stack, "revision": job.revision, "target": job.target, "model_digest": job.model_digest,
-        "target_digest": job.target_digest,
+        "target_digest": job.target_digest, "output": job.output,
         "derived_series_number": job.derived_series_number, "files": str(open_results(settings).folder(job.id)),
     }  # fmt: skip
     columns = ("destination", "state", "attempts", "next_attempt", "reason")

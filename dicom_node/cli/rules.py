@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dicom_node.cli.options import Config, Json, example, registry_of, settings_of, show_json, show_left_out, shown
+from inference.output import Output
 
 if TYPE_CHECKING:
     from dicom_node.cli.folders import SeriesOnDisk
@@ -81,9 +82,10 @@ def _explained(found: SeriesOnDisk, rules: RulesFile) -> list[dict[str, Any]]:
                 {
                     "name": verdict.name,
                     "matched": verdict.matched,
+                    "run": rule.run.model_dump(mode="json"),
                     "failed": [{"clause": each.clause, "value": each.value} for each in verdict.failed],
                 }
-                for verdict in explain(stack.facts, rules)
+                for rule, verdict in zip(rules.rules, explain(stack.facts, rules), strict=True)
             ],
         }
         for stack in found.stacks
@@ -96,6 +98,11 @@ def _show(row: dict[str, Any]) -> None:
     if row["refused"]:
         typer.echo(f"  no model may see it: {row['refused']}")
     for rule in row["rules"]:
-        typer.echo(f"  {'matches' if rule['matched'] else 'does not match'}: {rule['name']}")
+        typer.echo(f"  {'matches' if rule['matched'] else 'does not match'}: {rule['name']}{_asks(rule['run'])}")
         for failed in rule["failed"]:
             typer.echo(f"      {failed['clause']}; it is {shown(failed['value'])}")
+
+
+def _asks(run: dict[str, Any]) -> str:
+    """Word what a rule asks of its model, where that is not what everyone expects."""
+    return "" if run["output"] == Output.RESULT else f" (asks for the {run['output']} of {run['model']})"

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from dicom_node.errors import IllegalTransition
+from inference.output import Output
 
 
 class JobState(StrEnum):
@@ -115,6 +116,11 @@ class Job:
     times: Mapping[str, datetime] = field(default_factory=dict)
     measured: Mapping[str, float] = field(default_factory=dict)
     target_digest: str | None = None
+
+    @property
+    def output(self) -> Output:
+        """What its rule asks of the model; rules of before there was a choice ask for the result."""
+        return Output(self.snapshot["rule"]["run"].get("output", Output.RESULT))
 
     def after(self, event: JobEvent, at: datetime, **changes: Any) -> Job:
         """Return the job after `event` at the time `at` (UTC), with other fields changed too.

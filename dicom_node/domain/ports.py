@@ -12,6 +12,7 @@ from typing import Protocol
 from pydantic import BaseModel
 
 from dicom_node.domain.instance import InstanceKey, Stored, Transport
+from inference.output import Output
 from inference.volume import Volume
 
 
@@ -98,10 +99,13 @@ class Catalogue:
         Model name -> the targets it offers (empty: it takes none).
     destination_kinds
         Kind -> the pydantic model of its settings in the rules file.
+    outputs
+        Model name -> what may be asked of it; one that is not there gives its result alone.
     """
 
     models: Mapping[str, Sequence[str]]
     destination_kinds: Mapping[str, type[BaseModel]]
+    outputs: Mapping[str, Sequence[Output]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,8 @@ class InferenceRequest:
         What the model sees.
     target_digest
         SHA-256 that the target must have, where it is a look which the site added.
+    output
+        What is asked of the model.
     """
 
     model: str
@@ -123,6 +129,7 @@ class InferenceRequest:
     target: str | None
     volume: Volume
     target_digest: str | None = None
+    output: Output = Output.RESULT
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class EncodedSeries:
     Attributes
     ----------
     instances
-        One a slice, in slice order.
+        One a slice, in slice order; or a multi-frame one.
     clipped_voxels
         How many did not fit the stored scale.
     """

@@ -25,6 +25,7 @@ from pydantic_core import InitErrorDetails
 from dicom_node.domain.ports import Catalogue
 from dicom_node.located_yaml import did_you_mean, located_error, validated, worded
 from dicom_node.route.clauses import When, parse_when
+from inference.output import Output
 
 
 class Priority(StrEnum):
@@ -117,10 +118,13 @@ class Run(_Strict):
     ----------
     model, target
         Names of the catalogue; a model without targets takes none, one with targets needs one.
+    output
+        What is asked of the model: its result, or how unsure it is of it where it can tell.
     """
 
     model: str
     target: str | None = None
+    output: Output = Output.RESULT
 
     @model_validator(mode="after")
     def _is_offered(self, info: ValidationInfo) -> Run:
@@ -138,7 +142,14 @@ class Run(_Strict):
         if self.target is not None and self.target not in targets:
             problem = f"'{self.model}' has no target of that name{did_you_mean(self.target, targets)}"
             raise _refusal(located_error(("target",), problem))
+        if self.output not in info.context.catalogue.outputs.get(self.model, (Output.RESULT,)):
+            raise _refusal(located_error(("output",), self._not_offered(info.context.catalogue)))
         return self
+
+    def _not_offered(self, catalogue: Catalogue) -> str:
+        offering = ", ".join(sorted(name for name, offered in catalogue.outputs.items() if self.output in offered))
+        who = f"name a model that does ({offering})" if offering else "no model that is installed does"
+        return f"'{self.model}' offers no {self.output}: leave this key out to get its result; {who}"
 
 
 class Rule(_Strict):

@@ -7,9 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import unet_bundle
 
 from inference.classical.head import find_head
-from inference.ct.frame import FINE_MM, framed, natively
+from inference.ct.disagreement import CHANGES
+from inference.ct.frame import BRIGHTEST, FINE_MM, framed, natively
 from inference.ct.hounsfield import HOUNSFIELD, OUTSIDE_HU, RANGE_HU
 from inference.ct.network import ResidualUnet, fold, unfold
 from inference.ct.slices import (
@@ -139,3 +141,30 @@ def test_a_generator_is_shown_each_slice_with_its_neighbours(ball: Volume) -> No
     inside = ball.voxels > 105
     assert np.corrcoef(result.voxels[inside], ball.voxels[inside])[0, 1] > 0.98
     assert result.voxels[0, 0, 0] == OUTSIDE_HU
+
+
+def test_the_unet_tells_how_far_its_answers_lie_apart(ball: Volume) -> None:
+    model = CtUnetModel(MANIFEST, unet_bundle.network((4, 4)), device="cpu")
+    made = model.uncertainty(ball)
+    values = made.volume.voxels
+    assert (made.volume.unit, values.shape, made.numbers) == (HOUNSFIELD, ball.voxels.shape, {"passes": 8})
+    np.testing.assert_array_equal(made.volume.affine, ball.affine)
+    assert (values[ball.voxels > 105] > 0).all()
+    assert values[0, 0, 0] == 0
+    np.testing.assert_array_equal(values, model.uncertainty(ball).volume.voxels)
+
+
+def test_a_generator_that_sees_no_neighbours_disagrees_by_the_intensity_alone(ball: Volume) -> None:
+    class Same(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    window = (-1000.0, 2000.0)
+    model = CtSlicesModel(MANIFEST, Same(), seen=1, window=window, device="cpu")
+    made = model.uncertainty(ball).volume.voxels
+    inside = ball.voxels > 105
+    of_mr = (model(ball).volume.voxels[inside] - window[0]) / (window[1] - window[0]) * BRIGHTEST
+    changed = [np.minimum(each.gain * of_mr**each.gamma, BRIGHTEST) for each in CHANGES]
+    expected = np.std(changed, axis=0) * (window[1] - window[0]) / BRIGHTEST
+    np.testing.assert_allclose(made[inside], expected, rtol=0.05, atol=2)
+    assert made[0, 0, 0] == 0

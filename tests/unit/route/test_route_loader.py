@@ -15,6 +15,7 @@ from dicom_node.route.live import LiveRules
 from dicom_node.route.loader import check, load_rules, snapshot
 from dicom_node.route.matcher import matching
 from dicom_node.route.schema import Rule, RulesFile
+from inference.output import Output
 
 SHIPPED = Path(__file__).resolve().parents[3] / "routing_rules.yaml"
 
@@ -81,6 +82,12 @@ def test_a_right_file_has_no_mistakes_and_loads(
             "target; there is 'siemens-3t'",
         ),
         ("harmonize-nyul", "synth-ct", "7: rules[0].run.target: 'synth-ct' takes no target"),
+        (
+            "siemens-3t}", "siemens-3t, output: uncertainty}",
+            "7: rules[0].run.output: 'harmonize-nyul' offers no uncertainty: leave this key out to get its result; "
+            "name a model that does (synth-ct)",
+        ),
+        ("siemens-3t}", "siemens-3t, output: doubt}", "7: rules[0].run.output: must be 'result' or 'uncertainty'"),
         ("name: MR", "name: ''", "5: rules[0].name: must have at least 1 character"),
         ("name: MR", 'name: "a\\nb"', "5: rules[0].name: must be printable, with no blank at its ends"),
         ("kind: dicom", "kind: dicm", "3: destinations.pacs.kind: not a kind of destination; did you mean 'dicom'?"),
@@ -137,6 +144,18 @@ def test_two_rules_that_match_both_run(rules: Callable[[str], RulesFile]) -> Non
     assert [rule.name for rule in matching(Facts(), both)] == ["a", "b"]
 
 
+def test_a_rule_may_ask_for_what_its_model_offers(rules: Callable[[str], RulesFile]) -> None:
+    asking = "  - {{name: {0}, when: {{}}, run: {{model: synth-ct{1}}}, send: [pacs]}}\n"
+    loaded = rules(asking.format("ct", "") + asking.format("map", ", output: uncertainty"))
+    assert [rule.run.output for rule in loaded.rules] == [Output.RESULT, Output.UNCERTAINTY]
+
+
+def test_where_no_model_offers_it_the_mistake_says_so(rules_path: Path, catalogue: Catalogue) -> None:
+    rules_path.write_text(GOOD.replace("siemens-3t}", "siemens-3t, output: uncertainty}"))
+    (problem,) = check(rules_path, replace(catalogue, outputs={}))
+    assert problem.endswith("leave this key out to get its result; no model that is installed does")
+
+
 def test_a_snapshot_is_json_and_outlives_the_rule(rules_path: Path, catalogue: Catalogue) -> None:
     rules_path.write_text(GOOD.replace("pacs: {", "tps: {kind: folder, path: out}\n  pacs: {"))
     loaded = load_rules(rules_path, catalogue)
@@ -145,7 +164,7 @@ def test_a_snapshot_is_json_and_outlives_the_rule(rules_path: Path, catalogue: C
         "rule": {
             "name": "MR",
             "when": {"Modality": "MR"},
-            "run": {"model": "harmonize-nyul", "target": "siemens-3t"},
+            "run": {"model": "harmonize-nyul", "target": "siemens-3t", "output": "result"},
             "send": ["pacs"],
             "stop": False,
             "priority": "routine",
