@@ -35,7 +35,7 @@ CATALOGUE = Catalogue({"harmonize-nyul": ["siemens-3t"], "harmonize-bounded": ["
 
 def test_the_tables_are_those_of_the_code() -> None:
     page = REFERENCE.read_text()
-    assert page.count(":begin -->") == 2
+    assert page.count(":begin -->") == 4
     assert page_with_tables(page) == page, "run: python -m dicom_node.route.reference docs/reference/routing-rules.md"
 
 
