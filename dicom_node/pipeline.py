@@ -131,16 +131,20 @@ class Pipeline:
             return event, [], "; ".join(closed.set_aside) or "it holds no images"
         rules = self._parts.rules.current
         stacks = split(closed.frames)
-        wanted = [(stack, rule) for stack in stacks for rule in matching(stack.facts, rules)]
-        if not wanted:
+        kept = self._parts.settings.retention.facts_series
+        facts = {stack.label: stack.facts for stack in stacks}
+        self._ledger.facts.keep(series.series_uid, facts, self._clock.now(), series=kept)
+        asked = [(stack, rule, run) for stack in stacks for rule in matching(stack.facts, rules) for run in rule.run]
+        if not asked:
             return SeriesEvent.IGNORED, [], _why_not(explain(stacks[0].facts, rules))
         refused_whole = series_refusal(closed.frames, closed.broken)
         jobs = []
-        for stack, rule in wanted:
-            bundle = self._parts.registry.get(rule.run.model)
-            aim = self._parts.registry.aim(rule.run.model, rule.run.target)
+        for stack, rule, run in asked:
+            bundle = self._parts.registry.get(run.model)
+            aim = self._parts.registry.aim(run.model, run.target)
             job = job_for(
-                series, stack, bundle, aim, snapshot=snapshot(rule, rules), at=self._clock.now(),
+                series, stack, bundle, aim, snapshot=snapshot(rule, run, rules), at=self._clock.now(),
+                output="" if len(rule.run) == 1 else run.identity,
                 number_offset=self._parts.settings.derived.series_number_offset,
             )  # fmt: skip
             reason = refused_whole or refusal(stack, bundle, aim)
@@ -154,7 +158,7 @@ class Pipeline:
     def infer(self) -> bool:
         """Work off the next job, if there is one, and tell whether there was."""
         self.reconcile()
-        queued = self._ledger.next_queued() if self._clock.monotonic() >= self._waits_until else None
+        queued = self._ledger.next_queued(self._clock.now()) if self._clock.monotonic() >= self._waits_until else None
         if queued is None:
             return False
         try:

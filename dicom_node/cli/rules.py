@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dicom_node.cli.options import Config, Json, example, registry_of, settings_of, show_json, show_left_out, shown
+from dicom_node.cli.rules_versions import history, replay, restore
 
 if TYPE_CHECKING:
     from dicom_node.cli.folders import SeriesOnDisk
@@ -62,6 +63,11 @@ def explain_rules(
         return
     for row in rows:
         _show(row)
+
+
+app.command("replay", epilog=example("dicom-node rules replay new_rules.yaml --last 100"))(replay)
+app.command("history", epilog=example("dicom-node rules history", "dicom-node rules history 7"))(history)
+app.command("restore", epilog=example("dicom-node rules restore 6"))(restore)
 
 
 def _explained(found: SeriesOnDisk, rules: RulesFile) -> list[dict[str, Any]]:

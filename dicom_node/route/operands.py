@@ -145,13 +145,17 @@ def quantity_range(raw: Any, key: Key) -> tuple[Quantity, Quantity]:
         what = "two numbers" if key.kind in (Kind.NUMBER, Kind.OPEN) else "a list of two"
         raise BadOperand(f"must be {what}, as [low, high]")
     low, high = quantity(raw[0], key), quantity(raw[1], key)
-    if key.kind is not Kind.TIME and _bound(high, "last") < _bound(low, "first"):
+    if key.kind is not Kind.TIME and _last(high) < _first(low):
         raise BadOperand(f"the second {_NOUNS.get(key.kind, 'number')} is lower than the first: nothing lies between")
     return low, high
 
 
-def _bound(value: Quantity, end: str) -> float:
-    return value if isinstance(value, float) else float(getattr(value, end))
+def _first(value: Quantity) -> float:
+    return value.first if isinstance(value, Moment) else value
+
+
+def _last(value: Quantity) -> float:
+    return value.last if isinstance(value, Moment) else value
 
 
 def pattern(raw: Any, key: Key) -> Pattern:

@@ -42,6 +42,7 @@ MEANINGS = {
     "console.port": "Port of these; `0` takes a free one.",
     "retention.keep_days": "How long the images of a finished series stay here. Its line in the ledger stays.",
     "retention.min_free_gib": "With less free space nothing is received (status A700), and `/readyz` says so.",
+    "retention.facts_series": "On how many series `rules replay` can try other rules; none beyond `keep_days`.",
     "log.format": "One JSON object a line, or text for people; on standard error.",
     "log.level": "The least that is logged.",
 }

@@ -314,3 +314,29 @@ def test_one_series_that_cannot_be_digested_does_not_stop_the_others(
     node.run_all()
     assert [series.series_uid for series in node.ledger.series()] == [good[0].SeriesInstanceUID]
     assert node.job.state is JobState.DELIVERED
+
+
+def test_a_rule_with_two_outputs_makes_two_derived_series(tmp_path: Path, clock: FakeClock) -> None:
+    twice = "[{model: test-any-contrast, target: plain}, {model: harmonize-nyul, target: siemens-3t}]"
+    node = Harness(tmp_path, clock, rules=RULES.replace("{model: test-any-contrast, target: plain}", twice))
+    node.receive(a_few())
+    node.run_all()
+    jobs = node.ledger.jobs()
+    assert sorted(job.model for job in jobs) == ["harmonize-nyul", "test-any-contrast"]
+    assert {job.rule for job in jobs} == {"every T1"}
+    assert len({job.derived_series_uid for job in jobs}) == len({job.derived_series_number for job in jobs}) == 2
+    assert all(job.snapshot["rule"]["run"]["model"] == job.model for job in jobs)
+
+
+def test_a_job_begins_when_its_window_opens_and_not_before(tmp_path: Path, clock: FakeClock) -> None:
+    """The clock of the tests says 8:00 UTC, which is 9:00 in Berlin."""
+    late = "    during: evening\nwindows:\n  evening: {from: '18:00', until: '22:00', time_zone: Europe/Berlin}\n"
+    node = Harness(tmp_path, clock, rules=RULES + late)
+    node.receive(a_few())
+    node.run_all()
+    assert (node.job.state, node.executor.ran) == (JobState.QUEUED, 0)
+    clock.advance(seconds=8.5 * 3600)
+    assert not node.pipeline.infer()
+    clock.advance(seconds=1800)
+    node.run_all()
+    assert node.job.state is JobState.DELIVERED

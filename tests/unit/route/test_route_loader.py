@@ -38,7 +38,7 @@ def test_a_right_file_has_no_mistakes_and_loads(
 ) -> None:
     assert mistakes(CT_TOO) == []
     loaded = load_rules(rules_path, catalogue)
-    assert [(rule.name, rule.run.target, rule.priority, rule.stop) for rule in loaded.rules] == [
+    assert [(rule.name, rule.run[0].target, rule.priority, rule.stop) for rule in loaded.rules] == [
         ("MR", "siemens-3t", "routine", False),
         ("CT", None, "urgent", True),
     ]
@@ -140,7 +140,7 @@ def test_two_rules_that_match_both_run(rules: Callable[[str], RulesFile]) -> Non
 def test_a_snapshot_is_json_and_outlives_the_rule(rules_path: Path, catalogue: Catalogue) -> None:
     rules_path.write_text(GOOD.replace("pacs: {", "tps: {kind: folder, path: out}\n  pacs: {"))
     loaded = load_rules(rules_path, catalogue)
-    kept = json.loads(json.dumps(snapshot(loaded.rules[0], loaded)))
+    kept = json.loads(json.dumps(snapshot(loaded.rules[0], loaded.rules[0].run[0], loaded)))
     assert kept == {
         "rule": {
             "name": "MR",
@@ -149,7 +149,9 @@ def test_a_snapshot_is_json_and_outlives_the_rule(rules_path: Path, catalogue: C
             "send": ["pacs"],
             "stop": False,
             "priority": "routine",
+            "during": None,
         },
+        "window": None,
         "destinations": {
             "pacs": {"kind": "dicom", "host": "127.0.0.1", "port": 4242, "ae_title": "ORTHANC", "timeout_s": 30}
         },
@@ -245,3 +247,35 @@ def test_the_rules_that_are_commented_out_in_the_shipped_file_are_right(rules_pa
     rules_path.write_text(text + ("  # - name:" + example).replace("  # ", "  "))
     assert check(rules_path, catalogue) == []
     assert len(load_rules(rules_path, catalogue).rules) == 4
+
+
+def test_a_text_is_published_with_its_author_when_it_comes_into_force_and_a_broken_one_never(
+    rules_path: Path, catalogue: Catalogue
+) -> None:
+    published: list[tuple[str, str]] = []
+    rules_path.write_text(GOOD)
+    live = LiveRules(rules_path, lambda: catalogue, lambda text, author: published.append((text, author)))
+    rules_path.write_text("rules: [")
+    live.reload()
+    rules_path.write_text(CT_TOO)
+    live.reload_if_changed()
+    assert published == [(text, rules_path.owner()) for text in (GOOD, CT_TOO)]
+
+
+def test_rules_that_cannot_be_kept_do_not_come_into_force_and_are_read_again(
+    rules_path: Path, catalogue: Catalogue
+) -> None:
+    rules_path.write_text(GOOD)
+    full = [False, True, False]
+
+    def publish(_text: str, _author: str) -> None:
+        if full.pop(0):
+            raise OSError("the disk is full")
+
+    live = LiveRules(rules_path, lambda: catalogue, publish)
+    rules_path.write_text(CT_TOO)
+    with pytest.raises(OSError, match="full"):
+        live.reload_if_changed()
+    assert len(live.current.rules) == 1
+    live.reload_if_changed()
+    assert len(live.current.rules) == 2
