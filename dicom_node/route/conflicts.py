@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 from pydantic_core import InitErrorDetails
 
+from dicom_node.domain.facts import Facts, FactValue
 from dicom_node.located_yaml import located_error
 from dicom_node.route.clauses import All, AnyOf, Condition, Not, in_words, parse_when
-from dicom_node.route.possible import is_impossible
+from dicom_node.route.possible import given, is_impossible
 
 if TYPE_CHECKING:
     from dicom_node.route.schema import Rule
@@ -25,6 +26,19 @@ ALWAYS: tuple[Condition, ...] = tuple(
     )
 )
 """What holds of every stack, because of how the facts are derived."""
+
+
+def matches_output(rule: Rule, looks: Mapping[str, FactValue | None]) -> bool:
+    """Tell whether a rule could match what it makes itself.
+
+    Parameters
+    ----------
+    looks
+        What the header of its output has for certain, by keyword or fact; None: it is missing. The rest, such as the
+        part of the body, may be as it was in the source.
+    """
+    values = {key: value for key, value in looks.items() if value is not None}
+    return not is_impossible(given(All((*rule.when.condition.parts, *ALWAYS)), Facts(values, values), looks))
 
 
 def conflicts(rules: Sequence[Rule]) -> list[InitErrorDetails]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
+
+from ruamel.yaml import YAML
 
 from dicom_node.domain.ports import Catalogue
 from dicom_node.located_yaml import FileRefused, fit, parsed, text_of
@@ -34,6 +37,17 @@ def check(path: Path, catalogue: Catalogue) -> list[str]:
     except FileRefused as refusal:
         return list(refusal.problems)
     return []
+
+
+def printed(rules: RulesFile) -> str:
+    """Return rules as the text of a file that loads as the same, with every default written out."""
+    written = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # its stub knows None alone
+    yaml.allow_unicode = True
+    yaml.dump(rules.model_dump(mode="json", exclude_none=True), written)
+    return written.getvalue()
 
 
 def snapshot(rule: Rule, run: Run, rules: RulesFile) -> dict[str, Any]:

@@ -69,7 +69,8 @@ def can_hold(literals: Sequence[Literal]) -> bool:
     """Tell whether one element can meet some clauses and fail others; all are about the same key."""
     if all(_if_missing(clause) is wanted for clause, wanted in literals):
         return True
-    met, failed = [], []
+    met: list[Clause] = []
+    failed: list[Clause] = []
     for clause, wanted in literals:
         operator = OPERATORS[clause.operator]
         if not operator.asks_presence:
@@ -79,7 +80,7 @@ def can_hold(literals: Sequence[Literal]) -> bool:
     key = _key(literals[0][0].key)
     if key.is_single:
         return _some_value(key, met, failed)
-    return all(_some_value(key, each, failed) for each in ([[one] for one in met] or [[]]))
+    return all(_some_value(key, [each], failed) for each in met) if met else _some_value(key, [], failed)
 
 
 def _if_missing(clause: Clause) -> bool:

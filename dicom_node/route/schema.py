@@ -16,9 +16,11 @@ from pydantic import (
     ModelWrapValidatorHandler,
     PlainSerializer,
     PlainValidator,
+    SerializationInfo,
     SerializeAsAny,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import InitErrorDetails
@@ -93,8 +95,8 @@ def _listed(data: Any) -> Any:
     return [data] if isinstance(data, Mapping | Run) else data
 
 
-def _one_or_all(runs: tuple[Run, ...]) -> Any:
-    written = [run.model_dump(mode="json") for run in runs]
+def _one_or_all(runs: tuple[Run, ...], info: SerializationInfo) -> Any:
+    written = [run.model_dump(mode="json", exclude_none=info.exclude_none) for run in runs]
     return written[0] if len(written) == 1 else written
 
 
@@ -193,10 +195,15 @@ class Rule(_Strict):
     """
 
     name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
-    when: Annotated[When, PlainValidator(parse_when), PlainSerializer(lambda when: dict(when.written))]
+    when: Annotated[
+        When,
+        PlainValidator(parse_when),
+        PlainSerializer(lambda when: dict(when.written)),
+        WithJsonSchema({"type": "object"}),
+    ]
     run: Annotated[
         tuple[Run, ...],
-        BeforeValidator(_listed),
+        BeforeValidator(_listed, json_schema_input_type=Run | tuple[Run, ...]),
         AfterValidator(_each_run_once),
         PlainSerializer(_one_or_all),
     ]
@@ -210,6 +217,13 @@ class Rule(_Strict):
         if self.during is not None and self.priority is Priority.URGENT:
             raise _refusal(located_error(("during",), "an urgent rule waits for no window: make it routine or batch"))
         return self
+
+
+Destination = Annotated[
+    SerializeAsAny[BaseModel],
+    PlainValidator(_settings_of_kind),
+    WithJsonSchema({"type": "object"}),
+]
 
 
 class RulesFile(_Strict):
@@ -226,7 +240,7 @@ class RulesFile(_Strict):
     """
 
     version: Literal[1]
-    destinations: dict[DestinationName, Annotated[SerializeAsAny[BaseModel], PlainValidator(_settings_of_kind)]]
+    destinations: dict[DestinationName, Destination]
     windows: dict[DestinationName, WindowSettings] = {}
     rules: tuple[Rule, ...]
 

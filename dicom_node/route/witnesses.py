@@ -83,7 +83,7 @@ def must_hold(clause: Clause, witness: Witness, key: Key) -> bool:
         return False
     if _alternatives(clause.operand) is None and witness.exactness is Exactness.MADE_UP:
         return False
-    return clause.operand.text.startswith("(?i)") and clause.operand.found_in(witness.value)
+    return bool(clause.operand.text.startswith("(?i)") and clause.operand.found_in(witness.value))
 
 
 def _is_about_text(clause: Clause, witness: Witness) -> bool:

@@ -52,7 +52,7 @@ def test_every_example_loads(example: str, tmp_path: Path) -> None:
 
 
 def test_there_are_examples_on_both_pages() -> None:
-    assert len(EXAMPLES) == 3
+    assert len(EXAMPLES) == 4
 
 
 def test_the_mistake_that_the_page_shows_is_the_one_that_is_told(

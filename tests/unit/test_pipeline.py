@@ -77,6 +77,7 @@ def test_the_same_series_sent_again_changes_nothing(node: Harness) -> None:
 
 
 def test_our_own_derived_series_is_recognised_when_it_comes_back(node: Harness) -> None:
+    """Fault 57."""
     node.receive(a_few())
     node.run_all()
     node.receive([dcmread(BytesIO(content)) for content in node.pacs["PACS"].held.values()])
@@ -99,6 +100,7 @@ def test_a_series_that_no_rule_matches_is_ignored_with_the_failing_clause_of_eac
 def test_two_matching_rules_make_two_derived_series_with_uids_and_numbers_of_their_own(
     tmp_path: Path, clock: FakeClock
 ) -> None:
+    """Fault 59."""
     node = Harness(tmp_path, clock, rules=TWO_RULES)
     node.receive(a_few())
     node.run_all()
@@ -288,6 +290,7 @@ def test_a_broken_rules_file_leaves_the_good_rules_in_force_and_says_so(node: Ha
 
 
 def test_a_job_keeps_its_rule_when_the_rule_is_deleted(node: Harness) -> None:
+    """Fault 58."""
     node.receive(a_few())
     node.close_series()
     node.rules_file.write_text(RULES.replace("every T1", "another").replace("contrast: T1", "contrast: T2"))

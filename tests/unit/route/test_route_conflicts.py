@@ -178,6 +178,7 @@ _FACTS = st.builds(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(_FACTS, _WHENS)
 def test_what_a_series_meets_is_never_called_impossible(facts: Facts, when: Any) -> None:
     condition = parse_when(when).condition
@@ -187,7 +188,7 @@ def test_what_a_series_meets_is_never_called_impossible(facts: Facts, when: Any)
     assert holds(settled(condition, facts, ["Modality", "slices"]), facts) is holds(condition, facts)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(_FACTS, st.lists(st.tuples(_WHENS, st.booleans()), min_size=1, max_size=4))
 def test_a_rule_that_a_series_reaches_is_never_called_unreachable(facts: Facts, drawn: list[tuple[Any, bool]]) -> None:
     rules = [rule(str(position), when, stop=stop) for position, (when, stop) in enumerate(drawn)]

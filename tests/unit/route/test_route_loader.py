@@ -131,6 +131,7 @@ def test_a_rule_may_match_everything_where_none_below_is_cut_off(mistakes: Calla
 
 
 def test_two_rules_that_match_both_run(rules: Callable[[str], RulesFile]) -> None:
+    """Fault 59, its first half; test_pipeline has the UIDs."""
     both = rules(
         "".join(f"  - {{name: {name}, when: {{}}, run: {{model: synth-ct}}, send: [pacs]}}\n" for name in "ab")
     )
@@ -138,6 +139,7 @@ def test_two_rules_that_match_both_run(rules: Callable[[str], RulesFile]) -> Non
 
 
 def test_a_snapshot_is_json_and_outlives_the_rule(rules_path: Path, catalogue: Catalogue) -> None:
+    """Fault 58, its first half; test_pipeline has the job."""
     rules_path.write_text(GOOD.replace("pacs: {", "tps: {kind: folder, path: out}\n  pacs: {"))
     loaded = load_rules(rules_path, catalogue)
     kept = json.loads(json.dumps(snapshot(loaded.rules[0], loaded.rules[0].run[0], loaded)))
@@ -157,6 +159,43 @@ def test_a_snapshot_is_json_and_outlives_the_rule(rules_path: Path, catalogue: C
         },
     }
     assert Rule.model_validate(kept["rule"]) == loaded.rules[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("rules:", "rules: !!python/object/apply:os.system [id]\nx:", 4),
+        ("when: {Modality: MR}", "when: {Modality: MR", 7),
+        ("version: 1", "version: 1\nversion: 1", 2),
+        ("- name: MR", "- name: !!python/name:os.system", 5),
+    ],
+)
+def test_fault_55_broken_yaml_or_a_python_object_leaves_the_old_rules_and_names_the_line(
+    rules_path: Path, catalogue: Catalogue, old: str, new: str, line: int
+) -> None:
+    rules_path.write_text(GOOD)
+    live = LiveRules(rules_path, lambda: catalogue)
+    before = live.current
+    rules_path.write_text(GOOD.replace(old, new))
+    assert (live.reload() or "").startswith(f"{rules_path}:{line}: ")
+    assert live.current is before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "meant"),
+    [
+        ("Modality: MR", "Modalety: MR", "Modality"),
+        ("Modality: MR", "contrasts: T1", "contrast"),
+        ("Modality: MR", "contrast: T1W", "T1"),
+        ("when:", "wenn:", "when"),
+        ("{Modality: MR}", "{Modality: {equal: MR}}", "equals"),
+        ("harmonize-nyul", "harmonize-nyull", "harmonize-nyul"),
+    ],
+)
+def test_fault_56_an_unknown_tag_key_or_value_is_refused_with_a_suggestion(
+    mistakes: Callable[[str], list[str]], old: str, new: str, meant: str
+) -> None:
+    assert any(f"did you mean '{meant}'?" in line for line in mistakes(GOOD.replace(old, new)))
 
 
 def test_a_broken_file_leaves_the_rules_in_force_and_says_so_once(rules_path: Path, catalogue: Catalogue) -> None:

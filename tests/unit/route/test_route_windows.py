@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dicom_node.domain.window import DAYS, Window
@@ -39,11 +39,13 @@ _WINDOWS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(_WINDOWS)
 def test_what_a_window_writes_is_read_as_the_same(window: Window) -> None:
     assert Window.parse(str(window)) == window
 
 
+@settings(deadline=None)
 @given(st.times(), st.times(), st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)))
 def test_a_time_lies_in_a_daily_window_or_in_the_one_that_fills_the_rest(start: time, end: time, at: datetime) -> None:
     if start != end:
