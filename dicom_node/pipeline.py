@@ -22,6 +22,7 @@ from dicom_node.boundary import Boundary
 from dicom_node.derivation import derive, refusal
 from dicom_node.domain.job import Job, JobEvent, JobState
 from dicom_node.domain.series import Series, SeriesEvent, SeriesState
+from dicom_node.domain.stack import Stack
 from dicom_node.encode.series import to_bytes
 from dicom_node.errors import IllegalTransition, JobFailed, JobHeld, SeriesRefused
 from dicom_node.intake import Intake
@@ -131,9 +132,7 @@ class Pipeline:
             return event, [], "; ".join(closed.set_aside) or "it holds no images"
         rules = self._parts.rules.current
         stacks = split(closed.frames)
-        kept = self._parts.settings.retention.facts_series
-        facts = {stack.label: stack.facts for stack in stacks}
-        self._ledger.facts.keep(series.series_uid, facts, self._clock.now(), series=kept)
+        self._keep_facts(series, stacks)
         asked = [(stack, rule, run) for stack in stacks for rule in matching(stack.facts, rules) for run in rule.run]
         if not asked:
             return SeriesEvent.IGNORED, [], _why_not(explain(stacks[0].facts, rules))
@@ -152,6 +151,11 @@ class Pipeline:
         held = list(dict.fromkeys(_named("" if refused_whole else job.stack, job.reason) for job in jobs if job.reason))
         event = SeriesEvent.HELD if len(held) and all(job.reason for job in jobs) else SeriesEvent.ROUTED
         return event, jobs, "; ".join(held) or None
+
+    def _keep_facts(self, series: Series, stacks: Sequence[Stack]) -> None:
+        facts = {stack.label: stack.facts for stack in stacks}
+        kept = self._parts.settings.retention.facts_series
+        self._ledger.facts.keep(series.series_uid, facts, self._clock.now(), series=kept)
 
     # --- infer -> encode
 

@@ -33,9 +33,9 @@ def nested(header: Dataset, plain: Callable[[DataElement], FactValue | None]) ->
     while pending and seen < MAX_VALUES:
         prefix, dataset, depth = pending.pop(0)
         for tag in dataset.keys():  # noqa: SIM118 - a Dataset iterates over elements
-            if depth == 0 and dataset.get_item(tag).VR not in ("SQ", None):
-                continue
             try:
+                if depth == 0 and dataset.get_item(tag).VR not in ("SQ", None):
+                    continue
                 element = dataset[tag]
                 if element.VR == "SQ" and depth < MAX_DEPTH:
                     pending += [(prefix + named(element) + ".", item, depth + 1) for item in element.value[:MAX_ITEMS]]

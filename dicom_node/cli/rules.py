@@ -35,21 +35,20 @@ def check_rules(
 
     file, registry = file or settings.rules, registry_of(settings)
     problems = check(file, catalogue(registry))
-    if not problems:
-        rules = load_rules(file, catalogue(registry))
-        warnings = [f"{file}: warning: {each}" for each in _output_matched(rules, registry)]
-        for warning in warnings:
-            typer.echo(warning, err=True)
-        if show:
-            typer.echo(printed(rules), nl=False)
-            return
-        if warnings and strict:
-            raise typer.Exit(1)
     for problem in problems:
         typer.echo(problem, err=True)
     if problems:
         raise typer.Exit(1)
-    typer.echo(f"{file}: all is well")
+    rules = load_rules(file, catalogue(registry))
+    warnings = _output_matched(rules, registry)
+    for warning in warnings:
+        typer.echo(f"{file}: warning: {warning}", err=True)
+    if show:
+        typer.echo(printed(rules), nl=False)
+    if warnings and strict:
+        raise typer.Exit(1)
+    if not show:
+        typer.echo(f"{file}: all is well")
 
 
 @app.command(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,9 +26,9 @@ def history(
 ) -> None:
     """List the rules that were in force, with when they came into force and who wrote them; or show one's changes."""
     with ledger_of(settings_of(config)) as ledger:
-        versions = ledger.rules.all() if number is None else [ledger.rules.get(number)]
-        before = {each.number + 1: each for each in ledger.rules.all()}
-    rows = [_row(version, before.get(version.number), versions) for version in versions]
+        known = ledger.rules.all()
+        versions = known if number is None else [ledger.rules.get(number)]
+    rows = [_row(version, known) for version in versions]
     if json:
         show_json([{**row, "text": each.text} for row, each in zip(rows, versions, strict=True)])
     elif number is not None:
@@ -54,6 +53,7 @@ def restore(
     from dicom_node.app import catalogue
     from dicom_node.domain.clock import SystemClock
     from dicom_node.errors import NodeError
+    from dicom_node.route.live import author_of
     from dicom_node.route.loader import rules_of
     from dicom_node.spool.durable import replace_text
     from dicom_node.spool.rules_versions import digest_of
@@ -62,14 +62,14 @@ def restore(
         version = ledger.rules.get(number)
         rules_of(Path(f"version {number}"), version.text, catalogue(registry_of(settings)))
         known = {each.digest for each in ledger.rules.all()}
-        held = settings.rules.read_text("utf-8-sig") if settings.rules.exists() else version.text
-        if digest_of(held) not in known and not force:
+        held = settings.rules.read_bytes() if settings.rules.exists() else version.text.encode()
+        if digest_of(held.decode("utf-8-sig", "replace")) not in known and not force:
             raise NodeError(
                 f"{settings.rules} holds changes that never were in force and would be lost: "
                 "copy it first, then add --force"
             )
         replace_text(settings.rules, version.text)
-        ledger.rules.publish(version.text, author=getpass.getuser(), at=SystemClock().now())
+        ledger.rules.publish(version.text, author=author_of(settings.rules), at=SystemClock().now())
     typer.echo(f"{settings.rules}: version {number} again; a running node takes it over within seconds")
 
 
@@ -102,10 +102,10 @@ def replay(
     typer.echo(f"{len(changed)} of {len(stacks)} stacks, of the last {series} series, would be decided otherwise")
 
 
-def _row(version: RulesVersion, before: RulesVersion | None, versions: Sequence[RulesVersion]) -> dict[str, Any]:
-    diff = version.difference(before)
+def _row(version: RulesVersion, known: Sequence[RulesVersion]) -> dict[str, Any]:
+    diff = version.difference(next((each for each in known if each.number == version.number - 1), None))
     lines = diff.splitlines()[2:]
-    same = (each.number for each in versions if each.digest == version.digest and each.number < version.number)
+    same = (each.number for each in known if each.digest == version.digest and each.number < version.number)
     return {
         "number": version.number, "published": version.published.isoformat(), "author": version.author,
         "digest": version.digest, "added": sum(line.startswith("+") for line in lines),

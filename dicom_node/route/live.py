@@ -46,7 +46,7 @@ class LiveRules:
         self._named = catalogue()
         text = text_of(path)
         self._current = rules_of(path, text, self._named)
-        publish(text, _author(path))
+        publish(text, author_of(path))
         self._problem: str | None = None
 
     @property
@@ -80,21 +80,21 @@ class LiveRules:
 
     def _read(self) -> str | None:
         before = _stamp(self._path)
-        self._named = self._catalogue()
+        named = self._catalogue()
         try:
             text = text_of(self._path)
-            rules = rules_of(self._path, text, self._named)
+            rules = rules_of(self._path, text, named)
         except RefusedToStart as refusal:
-            self._stamp, self._problem = before, str(refusal)
+            self._stamp, self._named, self._problem = before, named, str(refusal)
             return self._problem
         if _stamp(self._path) != before:
             return f"{self._path}: changed while it was read; it is read again"  # the stamp stays old: so it will be
-        self._publish(text, _author(self._path))
-        self._stamp, self._current, self._problem = before, rules, None
+        self._publish(text, author_of(self._path))
+        self._stamp, self._named, self._current, self._problem = before, named, rules, None
         return None
 
 
-def _author(path: Path) -> str:
+def author_of(path: Path) -> str:
     """Return who owns the file, which is who wrote it last where editors write a new one, as most do."""
     try:
         owner = path.stat().st_uid

@@ -42,6 +42,8 @@ def test_the_changes_of_one_version_are_a_diff(rules: Any) -> None:
     lines = rules("history", 2).out.splitlines()
     assert lines[:2] == ["--- version 1", "+++ version 2"]
     assert [line for line in lines[2:] if line[0] in "+-"] == ["-    send: [pacs]", "+    send: [tps]"]
+    rules("restore", 1)
+    assert rules("history", 3, "--json").json[0]["same_as"] == 1
     assert rules("history", 9).refusal.startswith("dicom-node: no version 9 of the rules")
 
 
@@ -57,6 +59,8 @@ def test_a_version_is_restored_and_is_a_version_again(rules: Any, node: Path) ->
 
 def test_changes_that_were_never_in_force_are_not_lost_without_being_asked(rules: Any, node: Path) -> None:
     file = node / "var" / "rules.yaml"
+    file.write_bytes(CHANGED.encode() + b"# \xff\n")
+    assert "holds changes that never were in force" in rules("restore", 1).refusal
     file.write_text(CHANGED + "# not done yet\n")
     assert "holds changes that never were in force" in rules("restore", 1).refusal
     assert file.read_text().endswith("# not done yet\n")
