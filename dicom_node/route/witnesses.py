@@ -15,7 +15,7 @@ from dicom_node.domain.facts import Scalar
 from dicom_node.route.clauses import Clause
 from dicom_node.route.keys import Key, Kind
 from dicom_node.route.moments import DAY, SECOND, Moment, is_moment
-from dicom_node.route.operands import BadOperand, Pattern, folded, pattern
+from dicom_node.route.operands import BadOperand, Pattern, pattern
 from dicom_node.route.operators import OPERATORS
 
 MAX_TEXTS = 64
@@ -122,11 +122,7 @@ def _texts(met: Sequence[Clause]) -> list[Witness] | None:
 def _alternatives(operand: Pattern) -> tuple[str, ...] | None:
     """Return the words of ``(?i)t1|mprage``, None for an expression that is more than a choice of words."""
     found = _PLAIN.fullmatch(operand.text)
-    return (
-        tuple(folded(word) if word.strip() == word else word.casefold() for word in found[1].split("|"))
-        if found
-        else None
-    )
+    return tuple(word.casefold() for word in found[1].split("|")) if found else None
 
 
 def _found_in_any_case(operand: Pattern, value: Scalar) -> bool:
