@@ -10,7 +10,7 @@ from typing import Any
 from dicom_node.assemble.collector import Collector
 from dicom_node.deliver.registry import DESTINATION_KINDS, destination
 from dicom_node.domain.clock import SystemClock
-from dicom_node.domain.ports import Catalogue, Destination
+from dicom_node.domain.ports import Catalogue, Clock, Destination
 from dicom_node.infer.local import LocalExecutor
 from dicom_node.parts import Parts
 from dicom_node.pipeline import Pipeline
@@ -95,6 +95,11 @@ def open_receiver(settings: Settings, spool: Spool) -> Receiver:
     return Receiver(spool, policy, host=settings.listen.host, port=settings.listen.port)
 
 
+def _publish(ledger: Ledger, clock: Clock, text: str, author: str) -> None:
+    """Keep a version of the rules in the ledger."""
+    ledger.rules.publish(text, author=author, at=clock.now())
+
+
 def open_pipeline(settings: Settings, *, spool: Spool, ledger: Ledger, executor: LocalExecutor) -> Pipeline:
     """Return the pipeline of a node.
 
@@ -116,7 +121,7 @@ def open_pipeline(settings: Settings, *, spool: Spool, ledger: Ledger, executor:
             results=open_results(settings),
             ledger=ledger,
             collector=Collector(clock, settle_s=waits.settle_s, silence_s=waits.silence_s),
-            rules=LiveRules(settings.rules, partial(catalogue, registry)),
+            rules=LiveRules(settings.rules, partial(catalogue, registry), partial(_publish, ledger, clock)),
             registry=registry,
             executor=executor,
             destination=reach,

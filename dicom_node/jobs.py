@@ -21,7 +21,7 @@ from inference.output import Output
 
 def job_for(
     series: Series, stack: Stack, bundle: Bundle, aim: Aim, *,
-    snapshot: Mapping[str, Any], at: datetime, number_offset: int,
+    snapshot: Mapping[str, Any], at: datetime, number_offset: int, apart: str = "",
 ) -> Job:  # fmt: skip
     """Return the job of one rule on one stack.
 
@@ -35,10 +35,12 @@ def job_for(
         UTC; becomes the date in every derived header.
     number_offset
         Added to the source's series number.
+    apart
+        What sets it apart from the other runs of its rule, empty for the only one.
     """
     rule = snapshot["rule"]
     return Job(
-        id=job_id(series.series_uid, series.revision, stack.label, rule["name"]),
+        id=job_id(series.series_uid, series.revision, stack.label, rule["name"], apart),
         series_uid=series.series_uid,
         revision=series.revision,
         stack=stack.label,
@@ -54,6 +56,7 @@ def job_for(
         derived_at=at,
         priority=Priority(rule["priority"]).rank,
         times={"queued": at},
+        window=snapshot.get("window"),
     )
 
 

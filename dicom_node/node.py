@@ -174,6 +174,7 @@ class Node:
     def _expire(self) -> None:
         before = limit(SystemClock().now(), self._settings.retention.keep_days)
         deleted = expire(self._ledger, self._spool, open_results(self._settings), before=before)
+        self._ledger.facts.expire(before)
         log.info("expired", count=deleted)
 
     # --- health

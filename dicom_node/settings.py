@@ -90,6 +90,7 @@ class Retention(_Part):
 
     keep_days: float = Field(default=7, gt=0, le=36_500)
     min_free_gib: float = Field(default=5, ge=0)
+    facts_series: int = Field(default=500, ge=0)
 
 
 class Log(_Part):

@@ -123,7 +123,7 @@ class Harness:
             results=self.results,
             ledger=self.ledger,
             collector=Collector(self.clock, settle_s=2, silence_s=30),
-            rules=LiveRules(self.rules_file, partial(catalogue, self.registry)),
+            rules=LiveRules(self.rules_file, partial(catalogue, self.registry), self._publish),
             registry=self.registry,
             executor=self.executor,
             destination=self._destination,
@@ -133,6 +133,9 @@ class Harness:
         )
         self.pipeline = Pipeline(parts)
         self.pipeline.reconcile()
+
+    def _publish(self, text: str, author: str) -> None:
+        self.ledger.rules.publish(text, author=author, at=self.clock.now())
 
     def _destination(self, settings: Mapping[str, Any]) -> MemoryPacs:
         return self.pacs[settings["ae_title"]]

@@ -75,7 +75,9 @@ def retry_job(job_id: JobId, config: Config = None) -> None:
 
 
 def _awaited(ledger: Ledger, job: Job) -> str | None:
-    """Say what keeps a delivery that is under way."""
+    """Say what keeps a delivery that is under way, or for which hours a job waits."""
+    if job.state == "QUEUED" and job.window is not None:
+        return f"it begins {job.window}"
     if job.state != "DELIVERING":
         return None
     said = (f"{each.destination}: {each.reason}" for each in ledger.deliveries(job.id) if each.reason)

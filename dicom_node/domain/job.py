@@ -93,6 +93,8 @@ class Job:
         Lower runs first.
     times
         State -> when it was last entered, UTC.
+    window
+        When it may begin, as `Window` writes it; None: at any time.
     measured
         What the last run measured: seconds of each stage (``infer_s``), numbers of model, gate and encoder.
     """
@@ -116,6 +118,7 @@ class Job:
     times: Mapping[str, datetime] = field(default_factory=dict)
     measured: Mapping[str, float] = field(default_factory=dict)
     target_digest: str | None = None
+    window: str | None = None
 
     @property
     def output(self) -> Output:
@@ -137,7 +140,13 @@ class Job:
         return replace(self, state=state, times={**self.times, state.lower(): at}, **changes)
 
 
-def job_id(series_uid: str, revision: int, stack: str, rule: str) -> str:
-    """Return the 12 hexadecimal digits that name this work: made twice, it is the same job."""
-    text = "\n".join((series_uid, str(revision), stack, rule))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+def job_id(series_uid: str, revision: int, stack: str, rule: str, output: str = "") -> str:
+    """Return the 12 hexadecimal digits that name this work: made twice, it is the same job.
+
+    Parameters
+    ----------
+    output
+        Which of several outputs of the rule; empty for the only one.
+    """
+    parts = (series_uid, str(revision), stack, rule, *filter(None, [output]))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -86,7 +86,7 @@ def judge(clause: Clause, facts: Facts) -> Verdict:
     if operator.asks_presence:
         return Verdict.of(operator.holds(is_there=value is not None, operand=clause.operand))
     if value is None:
-        return Verdict.MISSING
+        return Verdict.MET if clause.is_lenient else Verdict.MISSING
     values = value if isinstance(value, tuple) else (value,)
     return Verdict.of(any(operator.holds(each, clause.operand) for each in values))
 

@@ -86,3 +86,20 @@ def remove_folder(folder: Path) -> None:
 
 def _part(folder: Path) -> Path:
     return folder.with_name(folder.name + ".part")
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Put another text into a file, or make it: whoever reads it sees the old text or the new, nothing between.
+
+    A link stays one; the new file has the old one's permissions.
+    """
+    real = path.resolve()
+    fresh = real.with_name(f".{real.name}.{os.getpid()}.new")
+    try:
+        write_file(fresh, [text.encode()])
+        if real.exists():
+            fresh.chmod(real.stat().st_mode & 0o777)
+        fresh.rename(real)
+    finally:
+        fresh.unlink(missing_ok=True)
+    sync_folder(real.parent)

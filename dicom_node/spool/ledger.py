@@ -12,8 +12,11 @@ from sqlalchemy import Connection, RowMapping, Select, Table, func, insert, or_,
 from dicom_node.domain.delivery import Delivery, DeliveryEvent, DeliveryState, outcome
 from dicom_node.domain.job import Job, JobEvent, JobState
 from dicom_node.domain.series import Series, SeriesEvent, SeriesState
+from dicom_node.domain.window import Window
 from dicom_node.errors import NotFound, SeriesRefused
 from dicom_node.spool.database import open_database
+from dicom_node.spool.kept_facts import KeptFacts
+from dicom_node.spool.rules_versions import RulesVersions
 from dicom_node.spool.tables import deliveries_table, jobs_table, series_table
 
 SUPERSEDABLE = frozenset(JobState) - {JobState.CANCELLED, JobState.SUPERSEDED}
@@ -36,6 +39,8 @@ class Ledger:
     def __init__(self, url: str) -> None:
         self._engine = open_database(url)
         self._reader = self._engine.execution_options(only_reads=True)
+        self.rules = RulesVersions(self._engine)
+        self.facts = KeptFacts(self._engine)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -140,11 +145,20 @@ class Ledger:
         with self._reader.connect() as connection:
             return _get_job(connection, job_id)
 
-    def next_queued(self) -> Job | None:
-        """Return the job that is to run next: the most urgent, then the one that broke least often, then the oldest."""
+    def next_queued(self, now: datetime) -> Job | None:
+        """Return the job that is to run next: the most urgent, then the one that broke least often, then the oldest.
+
+        Parameters
+        ----------
+        now
+            UTC; a job waits while its window is not open.
+        """
+        queued = jobs_table.c.state == JobState.QUEUED
+        windows = self._read(select(jobs_table.c.window).where(queued, jobs_table.c.window.is_not(None)).distinct())
+        is_open = [row["window"] for row in windows if Window.parse(row["window"]).is_open(now)]
         query = (
             select(jobs_table)
-            .where(jobs_table.c.state == JobState.QUEUED)
+            .where(queued, or_(jobs_table.c.window.is_(None), jobs_table.c.window.in_(is_open)))
             .order_by(jobs_table.c.priority, jobs_table.c.attempts, jobs_table.c.derived_at, jobs_table.c.id)
             .limit(1)
         )

@@ -63,6 +63,7 @@ jobs_table = Table(
     Column("attempts", Integer, nullable=False),
     Column("times", JSON, nullable=False),
     Column("measured", JSON, nullable=False),
+    Column("window", Text),
 )
 
 deliveries_table = Table(
@@ -74,4 +75,24 @@ deliveries_table = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_attempt", UtcTime, nullable=False),
     Column("reason", Text),
+)
+
+rules_table = Table(
+    "rules_versions",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("published", UtcTime, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+facts_table = Table(
+    "stack_facts",
+    metadata,
+    Column("series_uid", String(64), ForeignKey("series.series_uid"), primary_key=True),
+    Column("stack", Text, primary_key=True),
+    Column("routed", UtcTime, nullable=False, index=True),
+    Column("header", JSON, nullable=False),
+    Column("derived", JSON, nullable=False),
 )

@@ -1,7 +1,11 @@
-"""Writes what comes from the code in node-yaml.md and command-line.md: ``python docs/reference/generate.py``."""
+"""Writes what comes from the code: parts of node-yaml.md and command-line.md, and routing_rules.schema.json.
+
+``python docs/reference/generate.py``.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -10,6 +14,8 @@ from typing import Any
 import typer
 
 from dicom_node.cli import app
+from dicom_node.deliver.registry import DESTINATION_KINDS
+from dicom_node.route.json_schema import json_schema
 from dicom_node.settings import DELIMITER, PREFIX, Settings
 
 FOLDER = Path(__file__).parent
@@ -42,6 +48,7 @@ MEANINGS = {
     "console.port": "Port of these; `0` takes a free one.",
     "retention.keep_days": "How long the images of a finished series stay here. Its line in the ledger stays.",
     "retention.min_free_gib": "With less free space nothing is received (status A700), and `/readyz` says so.",
+    "retention.facts_series": "On how many series `rules replay` can try other rules; none beyond `keep_days`.",
     "log.format": "One JSON object a line, or text for people; on standard error.",
     "log.level": "The least that is logged.",
 }
@@ -74,6 +81,14 @@ PAGES: Mapping[str, tuple[str, Callable[[], str]]] = {
     "node-yaml.md": ("settings", settings_table),
     "command-line.md": ("commands", commands_help),
 }
+
+
+SCHEMA = FOLDER / "routing_rules.schema.json"
+
+
+def schema_text() -> str:
+    """Return the JSON Schema of routing_rules.yaml, for editors."""
+    return json.dumps(json_schema(DESTINATION_KINDS), indent=1, ensure_ascii=False) + "\n"
 
 
 def page(name: str, text: str) -> str:
@@ -127,6 +142,7 @@ def _helps(command: Any, parent: Any, name: str) -> Iterator[tuple[str, str]]:
 
 
 if __name__ == "__main__":
+    SCHEMA.write_text(schema_text(), encoding="utf-8")
     for name in PAGES:
         target = FOLDER / name
         target.write_text(page(name, target.read_text(encoding="utf-8")), encoding="utf-8")

@@ -39,6 +39,7 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "console.port": ("0", "0", 0),
     "retention.keep_days": ("0.5", "0.5", 0.5),
     "retention.min_free_gib": ("0", "0", 0.0),
+    "retention.facts_series": ("0", "0", 0),
     "log.format": ("console", "console", "console"),
     "log.level": ("debug", "debug", "debug"),
 }  # fmt: skip

@@ -71,7 +71,7 @@ def test_explain_tells_for_each_rule_whether_it_matches_and_which_clause_fails(e
     assert row["refused"] is None
     assert row["facts"]["Modality"] == "MR"
     assert (row["facts"]["contrast"], row["facts"]["slices"]) == ("T1", 20)
-    run = {"model": "test-any-contrast", "target": "plain", "output": "result"}
+    run = [{"model": "test-any-contrast", "target": "plain", "output": "result"}]
     assert row["rules"] == [
         {"name": "every T1", "matched": True, "run": run, "failed": []},
         {
@@ -173,3 +173,20 @@ def test_a_path_without_images_is_one_line(
     refusal = run("rules", "explain", folder, "--json", *config).refusal
     assert refusal.startswith(f"dicom-node: {folder}: ")
     assert reason in refusal
+
+
+def test_a_rule_that_would_match_its_own_output_is_warned_of(run: Any, config: Any, rules: Path) -> None:
+    done = run("rules", "check", rules, *config)
+    (warning,) = done.err.splitlines()
+    assert warning.startswith(f"{rules}: warning: rule 'every T1' would match the output of test-any-contrast")
+    assert (run("rules", "check", rules, "--strict", *config).status, done.status) == (1, 0)
+    rules.write_text(rules.read_text().replace("contrast: T1", "contrast: T1, is_original: true"))
+    assert run("rules", "check", rules, "--strict", *config).err == ""
+
+
+def test_rules_are_printed_as_the_node_reads_them(run: Any, config: Any, rules: Path, tmp_path: Path) -> None:
+    printed = run("rules", "check", rules, "--print", *config).out
+    assert "  priority: routine\n" in printed
+    again = tmp_path / "again.yaml"
+    again.write_text(printed)
+    assert run("rules", "check", again, "--print", *config).out == printed
