@@ -86,6 +86,6 @@ def test_what_is_printed_is_read_as_the_same(drawn: list[Any], path: str) -> Non
 def test_defaults_are_written_out(rules: Callable[[str], RulesFile]) -> None:
     loaded = rules("  - {name: MR, when: {}, run: {model: synth-ct}, send: [pacs]}\n")
     assert printed(loaded).endswith(
-        "rules:\n- name: MR\n  when: {}\n  run:\n    model: synth-ct\n    output: result\n  send:\n  - pacs\n  stop: false\n"
-        "  priority: routine\n"
+        "rules:\n- name: MR\n  when: {}\n  run:\n    model: synth-ct\n    output: result\n  send:\n  - pacs\n"
+        "  stop: false\n  priority: routine\n"
     )
