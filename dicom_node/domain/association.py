@@ -1,4 +1,4 @@
-"""An association that has ended or was never opened: who, when, how, and how much came over it."""
+"""What is told of an association when it is over, or was refused."""
 
 from __future__ import annotations
 
@@ -6,27 +6,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+Outcome = Literal["released", "aborted", "refused", "lost"]
+
 
 @dataclass(frozen=True, slots=True)
 class AssociationEvent:
-    """What is kept of one association, and audited.
+    """One association that a peer opened, or tried to open.
 
     Attributes
     ----------
     started_at, ended_at
-        UTC; of a refused one both are the time of the refusal.
+        UTC.
     peer
-        Address that it came from.
+        Address that the connection came from.
     calling_ae, called_ae
-        As the peer gave them.
+        As requested; empty where no request was understood.
     outcome
-        Released by the peer, aborted by either side, refused (A-ASSOCIATE-RJ), or lost with the connection.
+        How it ended.
     reason
-        Why it was refused or aborted, where that is known; holds no text of the peer.
+        Why it was refused, aborted or lost; holds no text of the peer.
     tls
-        Whether the connection was a TLS one.
+        Whether the connection was encrypted.
     instances, bytes
-        How many instances were answered with success, and the length of their data sets.
+        How many were stored, and the length of their data sets.
     refused_instances
         How many were answered with a failure.
     """
@@ -36,7 +38,7 @@ class AssociationEvent:
     peer: str
     calling_ae: str
     called_ae: str
-    outcome: Literal["released", "aborted", "refused", "lost"]
+    outcome: Outcome
     reason: str | None
     tls: bool
     instances: int

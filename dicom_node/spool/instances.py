@@ -134,6 +134,12 @@ class Spool:
         """Return the names of all series folders."""
         return os.listdir(self._series)
 
+    def latest_folders(self) -> list[str]:
+        """Return the names of all series folders, the ones into which something came last first."""
+        with os.scandir(self._series) as entries:
+            ages = [(entry.stat().st_mtime_ns, entry.name) for entry in entries if entry.is_dir()]
+        return [name for _, name in sorted(ages, reverse=True)]
+
     def news(self) -> Iterator[str]:
         """Yield the folders into which something was put since they were last yielded here, each once.
 
@@ -194,6 +200,14 @@ class Spool:
             for path in paths
         ]
 
+    def disputed(self, folder: str) -> frozenset[str]:
+        """Return the instance names in a folder of which other content came under the same UID."""
+        try:
+            names = os.listdir(self._series / folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return frozenset()
+        return frozenset(name.split(".")[0] for name in names if name.endswith(_CONFLICT))
+
     def discard(self, folder: str, *, instances: int) -> bool:
         """Delete a series folder, unless more instances or a sender have come meanwhile; tell whether it did.
 
@@ -230,6 +244,11 @@ class Spool:
 def folder_name(series_uid: str) -> str:
     """Return the name of a series' folder."""
     return _name(series_uid)
+
+
+def instance_name(sop_instance_uid: str) -> str:
+    """Return the name of an instance's file in its folder, without what stands behind the dot."""
+    return _name(sop_instance_uid)
 
 
 def _name(uid: str) -> str:

@@ -13,7 +13,10 @@ from dicom_node.domain.delivery import Delivery, DeliveryEvent, DeliveryState, o
 from dicom_node.domain.job import Job, JobEvent, JobState
 from dicom_node.domain.series import Series, SeriesEvent, SeriesState
 from dicom_node.errors import NotFound, SeriesRefused
+from dicom_node.spool.audit_trail import AuditTrail
+from dicom_node.spool.commitments import Commitments
 from dicom_node.spool.database import open_database
+from dicom_node.spool.performed_steps import PerformedSteps
 from dicom_node.spool.tables import deliveries_table, jobs_table, series_table
 
 SUPERSEDABLE = frozenset(JobState) - {JobState.CANCELLED, JobState.SUPERSEDED}
@@ -36,6 +39,9 @@ class Ledger:
     def __init__(self, url: str) -> None:
         self._engine = open_database(url)
         self._reader = self._engine.execution_options(only_reads=True)
+        self.commitments = Commitments(self._engine)
+        self.performed_steps = PerformedSteps(self._engine)
+        self.audit_trail = AuditTrail(self._engine)
 
     def close(self) -> None:
         """Let go of the database."""
