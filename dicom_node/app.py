@@ -28,7 +28,7 @@ from dicom_node.receive.performed_step import PerformedStepMessages
 from dicom_node.receive.policy import Policy
 from dicom_node.receive.report import Reporter
 from dicom_node.receive.server import Receiver
-from dicom_node.receive.services import Service
+from dicom_node.receive.services import RarerService
 from dicom_node.route.live import LiveRules
 from dicom_node.settings import Audit, Settings
 from dicom_node.spool.identity import identity
@@ -106,7 +106,7 @@ def open_receiver(
     settings: Settings,
     spool: Spool,
     *,
-    services: Sequence[Service] = (),
+    services: Sequence[RarerService] = (),
     on_association: Callable[[AssociationEvent], None] = lambda event: None,
 ) -> Receiver:
     """Return the receiver, not yet listening."""
@@ -131,12 +131,10 @@ def open_messages(settings: Settings, *, spool: Spool, ledger: Ledger) -> Messag
         ledger.commitments, spool, Reporter(settings.ae_title),
         association_of=requests.association_of, settings=settings.commitment, clock=clock,
     )  # fmt: skip
-    offered = {
-        requests.service: settings.commitment.accept,
-        PerformedStepMessages(ledger.performed_steps, clock).service: settings.mpps.accept,
-    }
+    steps = PerformedStepMessages(ledger.performed_steps, clock)
+    offered = [(requests.service, settings.commitment.accept), (steps.service, settings.mpps.accept)]
     auditor = Auditor(ledger.audit_trail, audit_source(settings), audit_receiver(settings.audit), clock)
-    return Messages([service for service, accepted in offered.items() if accepted], answers, auditor)
+    return Messages([service for service, accepted in offered if accepted], answers, auditor)
 
 
 def audit_source(settings: Settings) -> AuditSource:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, TypeAlias
@@ -37,19 +37,19 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """A SOP class that the receiver accepts beside storage and verification.
+class RarerService:
+    """A service that pynetdicom serves for us.
 
     Attributes
     ----------
-    sop_class
-        Its abstract syntax; it is accepted in the uncompressed little endian transfer syntaxes.
+    sop_classes
+        Abstract syntax -> transfer syntaxes.
     handlers
-        Of pynetdicom's events.
+        Of its events.
     """
 
-    sop_class: UID
-    handlers: tuple[EventHandlerType, ...]
+    sop_classes: Mapping[str, Sequence[str]]
+    handlers: Sequence[EventHandlerType]
 
 
 def answering(handle: Callable[[Event], None]) -> Callable[[Event], Reply]:
