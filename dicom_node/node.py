@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import datetime
 from functools import partial
 from typing import Literal
 
@@ -33,7 +34,7 @@ from dicom_node.pipeline import Pipeline
 from dicom_node.receive.counters import Counts
 from dicom_node.settings import Settings
 from dicom_node.spool.identity import claim
-from dicom_node.spool.retention import expire, limit
+from dicom_node.spool.retention import expire, limit, make_room
 from dicom_node.ticks import Ticks
 
 Role = Literal["all", "receiver", "engine", "console"]
@@ -193,23 +194,26 @@ class Node:
                 self._sending[name] = self._senders.submit(deliver)
 
     def _expire(self) -> None:
-        before = limit(SystemClock().now(), self._settings.retention.keep_days)
-        deleted = expire(self._ledger, self._spool, open_results(self._settings), before=before)
+        deleted = expire(self._ledger, self._spool, open_results(self._settings), before=self._keep_since())
         log.info("expired", count=deleted)
         self._forget()
 
     def _make_room(self) -> None:
         """Delete what may go as soon as space is short, and not only once an hour."""
-        if self._disk() is not None:
-            self._expire()
+        needed_bytes = int(self._settings.retention.min_free_gib * GIB)
+        results = open_results(self._settings)
+        deleted = make_room(self._ledger, self._spool, results, needed_bytes=needed_bytes, before=self._keep_since())
+        if deleted:
+            log.warning("expired", count=deleted, reason="space is short")
+
+    def _keep_since(self) -> datetime:
+        return limit(SystemClock().now(), self._settings.retention.keep_days)
 
     def _forget(self) -> None:
         """Delete from the ledger what is kept for a while: settled requests, performed steps, associations."""
-        now, settings = SystemClock().now(), self._settings
-        before = limit(now, settings.retention.keep_days)
-        self._ledger.commitments.forget(before)
-        self._ledger.performed_steps.forget(before)
-        self._ledger.audit_trail.forget(limit(now, settings.audit.keep_days))
+        self._ledger.commitments.forget(self._keep_since())
+        self._ledger.performed_steps.forget(self._keep_since())
+        self._ledger.audit_trail.forget(limit(SystemClock().now(), self._settings.audit.keep_days))
 
     # --- health
 

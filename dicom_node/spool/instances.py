@@ -120,7 +120,11 @@ class Spool:
         with (self._incoming / name).open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             # locked before it is seen: a mark without a lock counts as left over
-            marker = (self._incoming / name).rename(folder / (name + _SENDER))
+            try:
+                marker = (self._incoming / name).rename(folder / (name + _SENDER))
+            except OSError:
+                (self._incoming / name).unlink(missing_ok=True)
+                raise
             try:
                 yield
             finally:
