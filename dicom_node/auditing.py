@@ -47,6 +47,7 @@ class Auditor:
         self._events: queue.Queue[AssociationEvent] = queue.Queue(KEPT_IN_MEMORY)
         self._unwritten: list[AssociationEvent] = []
         self._writing = threading.Lock()
+        self._sending = threading.Lock()
         self._failures = 0
         self._not_before = 0.0  # on the monotonic clock
 
@@ -78,11 +79,18 @@ class Auditor:
 
     def send(self) -> None:
         """Send what waits in the ledger, until the receiver cannot be reached; then wait before the next attempt."""
-        if self._receiver is None or self._clock.monotonic() < self._not_before:
+        if self._receiver is None or not self._sending.acquire(blocking=False):
             return
+        try:
+            if self._clock.monotonic() >= self._not_before:
+                self._send_waiting(self._receiver)
+        finally:
+            self._sending.release()
+
+    def _send_waiting(self, receiver: AuditReceiver) -> None:
         while messages := self._trail.waiting(AT_ONCE):
             try:
-                self._receiver.send([(at, text) for _, at, text in messages])
+                receiver.send([(at, text) for _, at, text in messages])
             except OSError as error:
                 self._failures += 1
                 wait_s = next_attempt(self._failures, first_s=RETRY_FIRST_S, maximum_s=RETRY_MAX_S)

@@ -21,7 +21,7 @@ from dicom_node.spool.holdings import holdings
 from dicom_node.spool.instances import Spool
 
 LEASE = timedelta(minutes=10)
-"""How long a process has a request for itself; one that was killed with it leaves it to the next for so long."""
+"""How long a process has a request for itself: longer than any report takes."""
 LOOK_AGAIN_S = 2.0
 """How often it is looked whether what was missing has come, s."""
 REQUESTORS_AT_ONCE = 4
@@ -80,6 +80,10 @@ class CommitmentAnswers:
         self._peers: Mapping[str, ReportAddress] = {
             each.ae_title.strip(): ReportAddress(each.ae_title.strip(), each.host, each.port) for each in settings.peers
         }
+
+    def start(self) -> None:
+        """Take up what an earlier process left behind; a report that comes twice does no harm."""
+        self._queue.make_due(self._clock.now())
 
     def report_due(self) -> None:
         """Begin to report on every request whose time has come."""

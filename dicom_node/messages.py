@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 from dicom_node.auditing import Auditor
@@ -13,6 +14,8 @@ from dicom_node.ticks import Ticks
 REPORT_EVERY_S = 0.5
 WRITE_EVERY_S = 0.25
 SEND_EVERY_S = 1.0
+LAST_MESSAGES_S = 1.0
+"""How long the end of the node waits for its last audit messages; what was not sent is, after the next start."""
 
 
 class Messages:
@@ -40,6 +43,7 @@ class Messages:
     def start(self, ticks: Ticks) -> None:
         """Begin, or go on with what an earlier process left behind."""
         self._auditor.started()
+        self._answers.start()
         ticks.start("commitment", self._answers.report_due, every_s=REPORT_EVERY_S)
         ticks.start("audit", self._auditor.write, every_s=WRITE_EVERY_S)
         ticks.start("audit messages", self._auditor.send, every_s=SEND_EVERY_S)
@@ -48,3 +52,6 @@ class Messages:
         """End: what waits is in the ledger."""
         self._answers.close()
         self._auditor.stopped()
+        last = threading.Thread(target=self._auditor.send, name="last audit messages", daemon=True)
+        last.start()
+        last.join(LAST_MESSAGES_S)

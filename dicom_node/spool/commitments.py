@@ -79,6 +79,12 @@ class Commitments:
                 connection.execute(update(table).where(table.c.id == request.id).values(next_attempt=now + lease))
             return taken
 
+    def make_due(self, now: datetime) -> None:
+        """Have all waiting requests due now, UTC: after a start, as a process that was killed may have had some."""
+        waiting = table.c.state == CommitmentState.WAITING
+        with self._engine.begin() as connection:
+            connection.execute(update(table).where(waiting).values(next_attempt=now))
+
     def change(self, request_id: str, event: CommitmentEvent, **changes: Any) -> Commitment:
         """Take a request through `event` and return it.
 
