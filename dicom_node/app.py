@@ -126,12 +126,12 @@ def open_messages(settings: Settings, *, spool: Spool, ledger: Ledger) -> Messag
         When a file for speaking to the syslog receiver cannot be used.
     """
     clock = SystemClock()
-    requests = CommitmentRequests(ledger.commitments.ask, clock)
+    requests = CommitmentRequests(ledger.commitments.ask, clock, check_room=spool.check_room)
     answers = CommitmentAnswers(
         ledger.commitments, spool, Reporter(settings.ae_title),
         association_of=requests.association_of, settings=settings.commitment, clock=clock,
     )  # fmt: skip
-    steps = PerformedStepMessages(ledger.performed_steps, clock)
+    steps = PerformedStepMessages(ledger.performed_steps, clock, check_room=spool.check_room)
     offered = [(requests.service, settings.commitment.accept), (steps.service, settings.mpps.accept)]
     auditor = Auditor(ledger.audit_trail, audit_source(settings), audit_receiver(settings.audit), clock)
     return Messages([service for service, accepted in offered if accepted], answers, auditor)

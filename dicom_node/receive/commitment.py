@@ -46,10 +46,15 @@ class CommitmentRequests:
         Writes a request down; success is answered only after it returned.
     clock
         Tells when it came.
+    check_room
+        Raises OSError when there is no room for more.
     """
 
-    def __init__(self, ask: Callable[[Commitment], Commitment], clock: Clock) -> None:
+    def __init__(
+        self, ask: Callable[[Commitment], Commitment], clock: Clock, *, check_room: Callable[[], None] = lambda: None
+    ) -> None:
         self._ask = ask
+        self._check_room = check_room
         self._clock = clock
         self._lock = threading.Lock()
         self._open: dict[str, Any] = {}
@@ -72,6 +77,7 @@ class CommitmentRequests:
             raise RequestRefused(NO_SUCH_ACTION, "the action type is not 1")
         if action.RequestedSOPInstanceUID != STORAGE_COMMITMENT_INSTANCE:
             raise RequestRefused(NO_SUCH_INSTANCE, "requests go to 1.2.840.10008.1.20.1.1")
+        self._check_room()
         information = decoded(event, action.ActionInformation)
         now = self._clock.now()
         request = self._ask(

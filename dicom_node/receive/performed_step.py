@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -60,10 +61,13 @@ class PerformedStepMessages:
         Keeps it; success is answered only after it returned.
     clock
         Tells when it was said.
+    check_room
+        Raises OSError when there is no room for more.
     """
 
-    def __init__(self, store: StepStore, clock: Clock) -> None:
+    def __init__(self, store: StepStore, clock: Clock, *, check_room: Callable[[], None] = lambda: None) -> None:
         self._store = store
+        self._check_room = check_room
         self._clock = clock
         self._lock = threading.Lock()  # between looking for a step and writing it
 
@@ -84,6 +88,7 @@ class PerformedStepMessages:
         return status, reply
 
     def _create(self, event: Event, uid: str) -> None:
+        self._check_room()
         request: Any = event.request
         attributes = decoded(event, request.AttributeList)
         if _state(attributes, None) is not StepState.IN_PROGRESS:  # PS3.4 F.7.2.1.2
@@ -99,6 +104,7 @@ class PerformedStepMessages:
         log.info("step_created", calling_ae=step.calling_ae)
 
     def _on_set(self, event: Event) -> None:
+        self._check_room()
         request: Any = event.request
         changes = decoded(event, request.ModificationList)
         with self._lock:

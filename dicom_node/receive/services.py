@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -63,6 +64,9 @@ def answering(handle: Callable[[Event], None]) -> Callable[[Event], Reply]:
             handle(event)
         except RequestRefused as refused:
             return _refuse(event, refused), None
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else "input/output error"
+            return _refuse(event, RequestRefused(RESOURCE_LIMITATION, f"cannot be kept now: {reason}")), None
         except Exception as error:  # the boundary itself; a sender that is answered a failure asks again
             log.error("request_failed", calling_ae=calling_ae(event), error=culprit(error))
             return _refuse(event, RequestRefused(PROCESSING_FAILURE, "could not be dealt with now: ask again")), None

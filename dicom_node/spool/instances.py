@@ -80,7 +80,7 @@ class Spool:
     def put(self, key: InstanceKey, transport: Transport, dataset: bytes) -> Stored:
         """Store an instance; see `dicom_node.domain.ports.InstanceStore`."""
         try:
-            self._refuse_when_full()
+            self.check_room()
             return self._put(key, transport, dataset)
         except OSError as error:
             raise InstanceRejected(OUT_OF_RESOURCES, _comment(error)) from error
@@ -100,7 +100,8 @@ class Spool:
         (self._news / folder.name).touch()
         return stored
 
-    def _refuse_when_full(self) -> None:
+    def check_room(self) -> None:
+        """Raise OSError (ENOSPC) when less than the configured space is free."""
         if self._min_free_bytes and self.free_bytes() < self._min_free_bytes:
             raise OSError(errno.ENOSPC, "less than the configured space is free")
 

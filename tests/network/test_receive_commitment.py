@@ -16,6 +16,7 @@ from made_instances import CANARY, made_instance
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from pynetdicom import AE
+from sqlalchemy.exc import OperationalError
 from until import until
 
 from dicom_node.commitments import LEASE, CommitmentAnswers
@@ -50,7 +51,7 @@ class Node:
         self.clock = clock
         self.spool = Spool(folder / "spool")
         self.ledger = Ledger(f"sqlite:///{folder / 'ledger.sqlite'}")
-        requests = CommitmentRequests(self.ledger.commitments.ask, clock)
+        requests = CommitmentRequests(self.ledger.commitments.ask, clock, check_room=self.spool.check_room)
         self.answers = CommitmentAnswers(
             self.ledger.commitments, self.spool, Reporter("HARMONIZE", connect_timeout_s=5, response_timeout_s=20),
             association_of=requests.association_of, settings=CommitmentSettings(peers=peers, **settings), clock=clock,
@@ -280,17 +281,32 @@ def test_a_request_that_cannot_be_meant_is_refused_and_leaves_nothing(
     assert node.ledger.commitments.all() == []
 
 
+@pytest.mark.parametrize(
+    ("error", "status"), [(OSError(28, CANARY), 0x0213), (OperationalError(CANARY, {}, Exception(CANARY)), 0x0110)]
+)
 def test_a_ledger_that_cannot_be_written_is_answered_with_a_failure_and_never_with_success(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+    start: Start, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
 ) -> None:
     def full(*_: object) -> None:
-        raise OSError(28, CANARY)
+        raise error
 
     node, scanner = start(), Scanner()
     monkeypatch.setattr(node.ledger.commitments, "_engine", type("Full", (), {"begin": full}))
     association = scanner.associate(node.receiver.port)
     with structlog.testing.capture_logs() as events:
-        assert scanner.ask(association, "1.2.3.4", ["1.2.5"]) == 0x0110
+        assert scanner.ask(association, "1.2.3.4", ["1.2.5"]) == status
     association.release()
-    assert [event["event"] for event in events] == ["request_failed", "request_refused"]
+    assert "request_refused" in {event["event"] for event in events}
     assert CANARY not in str(events)
+
+
+def test_no_request_is_taken_while_less_than_the_watermark_is_free(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, scanner = start(), Scanner()
+    association = scanner.associate(node.receiver.port)
+    with monkeypatch.context() as full:
+        full.setattr(node.spool, "_min_free_bytes", 1 << 60)
+        assert scanner.ask(association, "1.2.3.4", ["1.2.5"]) == 0x0213
+    assert scanner.ask(association, "1.2.3.4", ["1.2.5"]) == 0x0000
+    association.release()

@@ -137,6 +137,6 @@ def test_nothing_of_a_step_is_logged(
         create(scanner, attributes("IN PROGRESS", s1=["1.1"]))
         change(scanner, attributes("CANARY"))
         change(scanner, attributes("COMPLETED", s1=["1.1"]))
-    assert [event["event"] for event in events] == ["step_created", "request_refused", "step_changed"]
+    assert {"step_created", "request_refused", "step_changed"} <= {event["event"] for event in events}
     everything = f"{events}{caplog.text}{capfd.readouterr()}"
     assert not any(value in everything for value in (CANARY, "CANARY", STEP, "1.4.1"))
