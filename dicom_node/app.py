@@ -150,7 +150,7 @@ def audit_receiver(audit: Audit) -> AuditReceiver | None:
     RefusedToStart
         When a certificate or key cannot be used.
     """
-    if audit.to == "off":
+    if audit.to == "nowhere":
         return None
     if audit.to == "file":
         return AuditFile(audit.file)

@@ -126,7 +126,7 @@ class Mpps(_Part):
 class Audit(_Part):
     """Where audit messages go, and how long the ledger remembers associations."""
 
-    to: Literal["off", "file", "syslog"] = "off"
+    to: Literal["nowhere", "file", "syslog"] = "nowhere"
     file: Path = Path("audit.log")
     host: str = "127.0.0.1"
     port: int = Field(default=6514, ge=1, le=65535)

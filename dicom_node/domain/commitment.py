@@ -17,6 +17,14 @@ NO_SUCH_INSTANCE = 0x0112
 CLASS_INSTANCE_CONFLICT = 0x0119
 DUPLICATE_TRANSACTION_UID = 0x0131
 
+FAILURE_REASONS: Mapping[int, str] = {
+    PROCESSING_FAILURE: "Other content came under the same UID and was set aside: which is meant cannot be told.",
+    NO_SUCH_INSTANCE: "It is not here, or damaged.",
+    CLASS_INSTANCE_CONFLICT: "It is here as an instance of another SOP class.",
+    DUPLICATE_TRANSACTION_UID: "The TransactionUID stands for other instances of the same requestor already.",
+}
+"""Those that the node gives, and when."""
+
 
 class Reference(NamedTuple):
     """An instance that the request names."""

@@ -27,6 +27,19 @@ MISSING_ATTRIBUTE = 0x0120
 NO_SUCH_ACTION = 0x0123
 RESOURCE_LIMITATION = 0x0213
 
+STATUSES: Mapping[int, str] = {
+    SUCCESS: "It is written down so that it survives a power cut.",
+    INVALID_ATTRIBUTE_VALUE: "A status that is none of the three, or not the one that a step begins with; no UID.",
+    PROCESSING_FAILURE: "Any other failure; with ErrorID A710, a step that is final and may no longer be updated.",
+    DUPLICATE_INSTANCE: "The step was created before.",
+    NO_SUCH_INSTANCE: "The step was never created here; a commitment request to another instance than the well-known.",
+    INVALID_ARGUMENT: "A commitment request without TransactionUID or instances, or with what is no UID.",
+    MISSING_ATTRIBUTE: "A step that is created without a status.",
+    NO_SUCH_ACTION: "Another action than a commitment request.",
+    RESOURCE_LIMITATION: "No space, or an error of the file system, or a request of more than 8 MiB: ask again later.",
+}
+"""Those that the node answers to N-ACTION, N-CREATE and N-SET, and when."""
+
 MAXIMUM_BYTES = 8 << 20
 """Of the data set of one request: some sixty thousand instances by their UIDs."""
 
