@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from dataclasses import replace
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,11 +14,11 @@ from dicom_node.audit.receivers import AuditReceiver
 from dicom_node.deliver.backoff import next_attempt
 from dicom_node.domain.association import AssociationEvent
 from dicom_node.domain.ports import Clock
-from dicom_node.log import culprit
+from dicom_node.log import culprit, printable
 from dicom_node.spool.audit_trail import AuditTrail
 
 KEPT_IN_MEMORY = 10_000
-"""Associations that wait for a ledger which cannot be written; beyond it they are only counted."""
+"""Associations that wait for a ledger which cannot be written; beyond it they are only logged."""
 AT_ONCE = 500
 RETRY_FIRST_S, RETRY_MAX_S = 5.0, 300.0
 
@@ -53,6 +54,8 @@ class Auditor:
 
     def on_association(self, event: AssociationEvent) -> None:
         """Take note of an association; returns at once, so that a peer never waits for the ledger."""
+        # neither a database nor XML takes all that an AE title may hold (PS3.5 6.2 allows less than peers send)
+        event = replace(event, calling_ae=printable(event.calling_ae), called_ae=printable(event.called_ae))
         try:
             self._events.put_nowait(event)
         except queue.Full:
@@ -64,7 +67,10 @@ class Auditor:
 
     def stopped(self) -> None:
         """Note that the node ends, after all associations before."""
-        self.write()
+        try:
+            self.write()
+        except SQLAlchemyError as error:
+            log.error("audit_not_written", error=culprit(error))
         self._activity(of_activity(self._clock.now(), self._source, kind=APPLICATION_STOP))
 
     def write(self) -> int:

@@ -13,7 +13,7 @@ from dicom_node.boundary import Boundary
 from dicom_node.deliver.backoff import next_attempt
 from dicom_node.domain.commitment import Commitment, CommitmentEvent, answer
 from dicom_node.domain.ports import Clock
-from dicom_node.errors import DeliveryDeferred
+from dicom_node.errors import DeliveryDeferred, DeliveryRefused
 from dicom_node.receive.report import Report, ReportAddress
 from dicom_node.settings import CommitmentSettings
 from dicom_node.spool.commitments import Commitments
@@ -77,6 +77,7 @@ class CommitmentAnswers:
         self._clock = clock
         self._threads = threads or ThreadPoolExecutor(REQUESTORS_AT_ONCE, thread_name_prefix="commitment")
         self._boundary = Boundary(clock.monotonic)
+        self._busy: set[str] = set()  # requestors that are being reported to
         self._peers: Mapping[str, ReportAddress] = {
             each.ae_title.strip(): ReportAddress(each.ae_title.strip(), each.host, each.port) for each in settings.peers
         }
@@ -88,36 +89,50 @@ class CommitmentAnswers:
     def report_due(self) -> None:
         """Begin to report on every request whose time has come."""
         due: dict[str, list[Commitment]] = {}
-        for request in self._queue.take_due(self._clock.now(), lease=LEASE):
+        for request in self._queue.take_due(self._clock.now(), lease=LEASE, without=frozenset(self._busy)):
             due.setdefault(request.requestor, []).append(request)
-        for requests in due.values():
-            self._threads.submit(self._report_all, requests)
+        for requestor, requests in due.items():
+            self._busy.add(requestor)
+            self._threads.submit(self._report_all, requestor, requests)
 
     def close(self) -> None:
         """Take no more on; what was not reported is, after the next start."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _report_all(self, requests: Sequence[Commitment]) -> None:
-        for request in requests:
-            with self._boundary.apart("commitment"):
-                self._report(request)
+    def _report_all(self, requestor: str, requests: Sequence[Commitment]) -> None:
+        """Report to one requestor, until it cannot be reached: what is left is put off without trying."""
+        trouble: str | None = None
+        try:
+            for request in requests:
+                with self._boundary.apart("commitment"):
+                    if trouble is None:
+                        trouble = self._report(request)
+                    else:
+                        self._put_off(request, trouble)
+        finally:
+            self._busy.discard(requestor)
 
-    def _report(self, request: Commitment) -> None:
+    def _report(self, request: Commitment) -> str | None:
+        """Report on one request, or put it off; return why the requestor cannot be reached."""
         found = answer(request, holdings(self._spool, (each.sop_instance_uid for each in request.references)))
         now = self._clock.now()
         if found.missing and now < request.received + timedelta(seconds=self._settings.wait_s):
             # asked before the last image came, or over another association than the images
-            self._queue.change(request.id, CommitmentEvent.DEFERRED, next_attempt=now + timedelta(seconds=LOOK_AGAIN_S))
-            return
+            self._queue.change(request, CommitmentEvent.DEFERRED, next_attempt=now + timedelta(seconds=LOOK_AGAIN_S))
+            return None
         try:
             self._send(request, Report(request.transaction_uid, found))
         except DeliveryDeferred as deferred:
             self._put_off(request, str(deferred))
-            return
-        self._queue.change(request.id, CommitmentEvent.REPORTED, attempts=request.attempts + 1, reason=None)
+            return str(deferred)
+        except DeliveryRefused as refused:  # this one alone is sent again later
+            self._put_off(request, str(refused))
+            return None
+        self._queue.change(request, CommitmentEvent.REPORTED, attempts=request.attempts + 1, reason=None)
         log.info("commitment_reported", calling_ae=request.requestor, count=len(found.committed))
         if found.failed:
             log.warning("commitment_failed", calling_ae=request.requestor, count=len(found.failed))
+        return None
 
     def _send(self, request: Commitment, report: Report) -> None:
         """Report where the settings say; else over the association of the request, or to where that came from."""
@@ -133,8 +148,8 @@ class CommitmentAnswers:
         now, attempts = self._clock.now(), request.attempts + 1
         log.warning("commitment_report_deferred", calling_ae=request.requestor, attempt=attempts, reason=reason)
         if now >= request.received + timedelta(days=self._settings.give_up_days):
-            self._queue.change(request.id, CommitmentEvent.GIVEN_UP, attempts=attempts, reason=reason)
+            self._queue.change(request, CommitmentEvent.GIVEN_UP, attempts=attempts, reason=reason)
             return
         wait_s = next_attempt(attempts, first_s=self._settings.retry_first_s, maximum_s=self._settings.retry_max_s)
         at = now + timedelta(seconds=wait_s)
-        self._queue.change(request.id, CommitmentEvent.DEFERRED, attempts=attempts, next_attempt=at, reason=reason)
+        self._queue.change(request, CommitmentEvent.DEFERRED, attempts=attempts, next_attempt=at, reason=reason)

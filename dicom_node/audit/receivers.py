@@ -131,7 +131,7 @@ def tls_context(ca_file: Path | None, certificate: Path | None, key: Path | None
     context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if certificate is not None:
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(certificate, key, password=lambda: "")  # never ask on the terminal
     return context
 
 

@@ -21,7 +21,7 @@ from dicom_node.dimse.guard import ConnectionGuard, ConnectionLimits
 from dicom_node.dimse.library import prepare_library
 from dicom_node.dimse.statuses import SUCCESS
 from dicom_node.domain.commitment import Answer, Reference
-from dicom_node.errors import DeliveryDeferred
+from dicom_node.errors import DeliveryDeferred, DeliveryRefused
 from dicom_node.receive.commitment import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 
 ALL_COMMITTED, SOME_FAILED = 1, 2
@@ -111,7 +111,9 @@ class Reporter:
         Raises
         ------
         DeliveryDeferred
-            When the requestor did not take it; the message says what to do.
+            When the requestor cannot be reached; the message says what to do.
+        DeliveryRefused
+            When it was, but did not take this report.
         """
         with self._association(address) as association:
             try:
@@ -128,7 +130,9 @@ class Reporter:
         Raises
         ------
         DeliveryDeferred
-            When that cannot be done any more, or the requestor did not take it.
+            When that cannot be done any more.
+        DeliveryRefused
+            When the requestor did not take this report.
         """
         requestor = str(association.requestor.primitive.calling_ae_title).strip()
         context = next((cx for cx in association.accepted_contexts if cx.abstract_syntax == STORAGE_COMMITMENT), None)
@@ -151,14 +155,19 @@ class Reporter:
         def guard(event: Event) -> None:
             ConnectionGuard(event.assoc, limits)
 
-        association: Any = entity.associate(
-            address.host,
-            address.port,
-            [build_context(STORAGE_COMMITMENT, list(UNCOMPRESSED_LITTLE_ENDIAN))],
-            ae_title=address.ae_title,
-            ext_neg=[build_role(STORAGE_COMMITMENT, scp_role=True)],
-            evt_handlers=[(evt.EVT_CONN_OPEN, guard)],
-        )
+        try:
+            association: Any = entity.associate(
+                address.host,
+                address.port,
+                [build_context(STORAGE_COMMITMENT, list(UNCOMPRESSED_LITTLE_ENDIAN))],
+                ae_title=address.ae_title,
+                ext_neg=[build_role(STORAGE_COMMITMENT, scp_role=True)],
+                evt_handlers=[(evt.EVT_CONN_OPEN, guard)],
+            )
+        except OSError as error:
+            raise DeliveryDeferred(
+                f"cannot reach {address.ae_title} at {address.host}:{address.port}: {error.strerror or error}"
+            ) from None
         if not association.is_established:
             raise DeliveryDeferred(
                 f"{address.ae_title} takes no association for storage commitment reports at {address.host}:"
@@ -218,6 +227,6 @@ def _response(association: Any) -> int | None:
 
 def _check(status: int | None, requestor: str) -> None:
     if status is None:
-        raise DeliveryDeferred(f"{requestor} did not answer the storage commitment report: see its log")
+        raise DeliveryRefused(f"{requestor} did not answer the storage commitment report: see its log")
     if status != SUCCESS:
-        raise DeliveryDeferred(f"{requestor} answered the storage commitment report with 0x{status:04X}: see its log")
+        raise DeliveryRefused(f"{requestor} answered the storage commitment report with 0x{status:04X}: see its log")

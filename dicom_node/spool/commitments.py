@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -54,7 +55,7 @@ class Commitments:
             rows = connection.execute(select(table).order_by(table.c.received, table.c.id)).mappings()
             return [_commitment(row) for row in rows]
 
-    def take_due(self, now: datetime, *, lease: timedelta) -> list[Commitment]:
+    def take_due(self, now: datetime, *, lease: timedelta, without: Collection[str] = ()) -> list[Commitment]:
         """Return the requests whose time has come, and keep them from other processes for a while.
 
         Parameters
@@ -64,10 +65,14 @@ class Commitments:
         lease
             Longer than any report takes. A request that lies further ahead than a day was put off by a clock that has
             been set back since: it is due too.
+        without
+            AE titles whose requests are left where they are.
         """
         at = table.c.next_attempt
         query = select(table).where(
-            table.c.state == CommitmentState.WAITING, or_(at <= now, at > now + timedelta(days=1))
+            table.c.state == CommitmentState.WAITING,
+            or_(at <= now, at > now + timedelta(days=1)),
+            table.c.requestor.not_in(without),
         )
         with self._reader.connect() as connection:  # most of the time there is none: no write for that
             if connection.execute(query.limit(1)).first() is None:
@@ -85,8 +90,8 @@ class Commitments:
         with self._engine.begin() as connection:
             connection.execute(update(table).where(waiting).values(next_attempt=now))
 
-    def change(self, request_id: str, event: CommitmentEvent, **changes: Any) -> Commitment:
-        """Take a request through `event` and return it.
+    def change(self, asked: Commitment, event: CommitmentEvent, **changes: Any) -> Commitment:
+        """Take a request through `event` and return it; one that was asked again meanwhile stays due as it is.
 
         Raises
         ------
@@ -94,9 +99,11 @@ class Commitments:
             When it is gone.
         """
         with self._engine.begin() as connection:
-            request = _find(connection, request_id)
+            request = _find(connection, asked.id)
             if request is None:
-                raise NotFound(f"no storage commitment request {request_id}: it was forgotten after its time")
+                raise NotFound(f"no storage commitment request {asked.id}: it was forgotten after its time")
+            if request.received != asked.received:
+                return request
             changed = request.after(event, **changes)
             _save(connection, changed)
             return changed

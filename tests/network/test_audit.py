@@ -185,6 +185,18 @@ def test_a_ledger_that_cannot_be_written_loses_nothing_that_fits_into_memory(
     assert [each.calling_ae for each in ledger.audit_trail.associations()] == ["MR1", "MR2"]
 
 
+def test_fault_68_whatever_a_peer_calls_itself_is_written_and_sent(
+    start: Start, ledger: Ledger, tmp_path: Path
+) -> None:
+    auditor = start(AuditFile(tmp_path / "audit.log"))
+    for title in ("A\r\n<14>1 forged", "\x00\x1b[2J", "\ud800"):
+        auditor.on_association(replace(EVENT, calling_ae=title))
+    assert auditor.write() == 3
+    auditor.send()
+    assert [kind(line) for line in (tmp_path / "audit.log").read_text().splitlines()] == ["110104"] * 3
+    assert all(each.calling_ae.isprintable() for each in ledger.audit_trail.associations())
+
+
 def test_associations_are_forgotten_after_their_time_and_messages_wait_on(start: Start, ledger: Ledger) -> None:
     with syslog_server() as server:
         pass

@@ -221,6 +221,23 @@ def test_a_report_that_nobody_takes_is_sent_later_and_later_and_survives_a_resta
     assert node.request.state is CommitmentState.REPORTED
 
 
+def test_a_requestor_that_cannot_be_reached_is_tried_once_for_all_that_waits(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listening(Scanner()) as scanner:
+        pass
+    node = start(scanner)
+    instances = stored(node)
+    for number in range(3):
+        asked(node, scanner, instances, transaction=f"1.2.{number}")
+    tried: list[object] = []
+    send_to = Reporter.send_to
+    monkeypatch.setattr(Reporter, "send_to", lambda *how: (tried.append(how), send_to(*how)))
+    node.report()
+    assert len(tried) == 1
+    assert [each.attempts for each in node.ledger.commitments.all()] == [1, 1, 1]
+
+
 def test_a_request_whose_requestor_cannot_be_reached_for_days_is_given_up_until_it_asks_again(start: Start) -> None:
     with listening(Scanner()) as scanner:
         pass

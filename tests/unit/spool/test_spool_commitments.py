@@ -53,7 +53,7 @@ def test_a_request_is_there_after_a_restart(ledger: Ledger, url: str, clock: Fak
 
 def test_the_same_request_again_is_no_second_one_and_is_reported_on_again(ledger: Ledger, clock: FakeClock) -> None:
     first = ledger.commitments.ask(a_request(clock, "1.1", "1.2"))
-    ledger.commitments.change(first.id, CommitmentEvent.REPORTED, attempts=1)
+    ledger.commitments.change(first, CommitmentEvent.REPORTED, attempts=1)
     clock.advance(seconds=60)
     again = ledger.commitments.ask(a_request(clock, "1.2", "1.1"))
     assert (again.state, again.attempts, again.received) == (CommitmentState.WAITING, 0, clock.now())
@@ -83,25 +83,41 @@ def test_a_clock_that_is_set_back_does_not_put_a_report_off_for_days(ledger: Led
     assert len(ledger.commitments.take_due(clock.now(), lease=LEASE)) == 1
 
 
+def test_a_request_that_is_asked_again_while_it_is_reported_on_is_reported_on_again(
+    ledger: Ledger, clock: FakeClock
+) -> None:
+    first = ledger.commitments.ask(a_request(clock))
+    clock.advance(seconds=1)
+    ledger.commitments.ask(a_request(clock))
+    assert ledger.commitments.change(first, CommitmentEvent.REPORTED).state is CommitmentState.WAITING
+
+
+def test_the_requests_of_one_requestor_can_be_left_where_they_are(ledger: Ledger, clock: FakeClock) -> None:
+    ledger.commitments.ask(a_request(clock))
+    other = ledger.commitments.ask(a_request(clock, requestor="MR2"))
+    taken = ledger.commitments.take_due(clock.now(), lease=LEASE, without={"MR1"})
+    assert [each.id for each in taken] == [other.id]
+
+
 def test_settled_requests_are_forgotten_after_their_time_and_waiting_ones_never(
     ledger: Ledger, clock: FakeClock
 ) -> None:
     settled = ledger.commitments.ask(a_request(clock))
     waiting = ledger.commitments.ask(a_request(clock, transaction="1.8"))
-    ledger.commitments.change(settled.id, CommitmentEvent.REPORTED)
+    ledger.commitments.change(settled, CommitmentEvent.REPORTED)
     clock.advance(seconds=10)
     assert ledger.commitments.forget(clock.now()) == 1
     assert [each.id for each in ledger.commitments.all()] == [waiting.id]
     with pytest.raises(NotFound):
-        ledger.commitments.change(settled.id, CommitmentEvent.REPORTED)
+        ledger.commitments.change(settled, CommitmentEvent.REPORTED)
 
 
 def test_what_is_not_in_the_table_of_transitions_raises(ledger: Ledger, clock: FakeClock) -> None:
     asked = ledger.commitments.ask(a_request(clock))
-    ledger.commitments.change(asked.id, CommitmentEvent.REPORTED)
+    ledger.commitments.change(asked, CommitmentEvent.REPORTED)
     assert (CommitmentState.REPORTED, CommitmentEvent.GIVEN_UP) not in COMMITMENT_TRANSITIONS
     with pytest.raises(IllegalTransition):
-        ledger.commitments.change(asked.id, CommitmentEvent.GIVEN_UP)
+        ledger.commitments.change(asked, CommitmentEvent.GIVEN_UP)
 
 
 def test_each_instance_is_committed_or_fails_with_its_reason(clock: FakeClock, tmp_path: Path) -> None:
