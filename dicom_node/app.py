@@ -28,7 +28,7 @@ from dicom_node.receive.performed_step import PerformedStepMessages
 from dicom_node.receive.policy import Policy
 from dicom_node.receive.report import Reporter
 from dicom_node.receive.server import Receiver
-from dicom_node.receive.services import RarerService
+from dicom_node.receive.services import Service
 from dicom_node.route.live import LiveRules
 from dicom_node.settings import Audit, Settings
 from dicom_node.spool.identity import identity
@@ -106,7 +106,7 @@ def open_receiver(
     settings: Settings,
     spool: Spool,
     *,
-    services: Sequence[RarerService] = (),
+    services: Sequence[Service] = (),
     on_association: Callable[[AssociationEvent], None] = lambda event: None,
 ) -> Receiver:
     """Return the receiver, not yet listening."""

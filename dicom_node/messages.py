@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dicom_node.auditing import Auditor
 from dicom_node.commitments import CommitmentAnswers
 from dicom_node.domain.association import AssociationEvent
-from dicom_node.receive.services import RarerService
+from dicom_node.receive.services import Service
 from dicom_node.ticks import Ticks
 
 REPORT_EVERY_S = 0.5
@@ -31,7 +31,7 @@ class Messages:
         Is told of every association.
     """
 
-    def __init__(self, services: Sequence[RarerService], answers: CommitmentAnswers, auditor: Auditor) -> None:
+    def __init__(self, services: Sequence[Service], answers: CommitmentAnswers, auditor: Auditor) -> None:
         self.services = services
         self._answers = answers
         self._auditor = auditor

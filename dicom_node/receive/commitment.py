@@ -12,7 +12,6 @@ from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.events import Event
 
-from dicom_node.dimse.contexts import UNCOMPRESSED_LITTLE_ENDIAN
 from dicom_node.domain.commitment import Commitment, Reference
 from dicom_node.domain.identifiers import is_uid
 from dicom_node.domain.ports import Clock
@@ -21,7 +20,7 @@ from dicom_node.receive.services import (
     INVALID_ARGUMENT,
     NO_SUCH_ACTION,
     NO_SUCH_INSTANCE,
-    RarerService,
+    Service,
     answering,
     calling_ae,
     decoded,
@@ -60,10 +59,10 @@ class CommitmentRequests:
         self._open: dict[str, Any] = {}
 
     @property
-    def service(self) -> RarerService:
+    def service(self) -> Service:
         """What the receiver needs to offer it."""
         handlers = [(evt.EVT_N_ACTION, answering(self._on_action))]
-        return RarerService({STORAGE_COMMITMENT: UNCOMPRESSED_LITTLE_ENDIAN}, handlers)
+        return Service(STORAGE_COMMITMENT, handlers)
 
     def association_of(self, request_id: str) -> Any | None:
         """Return the association that a request came over, while it is open."""

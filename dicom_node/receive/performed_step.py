@@ -13,7 +13,6 @@ from pydicom.uid import UID, generate_uid
 from pynetdicom import evt
 from pynetdicom.events import Event
 
-from dicom_node.dimse.contexts import UNCOMPRESSED_LITTLE_ENDIAN
 from dicom_node.dimse.statuses import PROCESSING_FAILURE
 from dicom_node.domain.identifiers import is_uid
 from dicom_node.domain.performed_step import FINAL, PerformedStep, StepState
@@ -24,8 +23,8 @@ from dicom_node.receive.services import (
     INVALID_ATTRIBUTE_VALUE,
     MISSING_ATTRIBUTE,
     NO_SUCH_INSTANCE,
-    RarerService,
     Reply,
+    Service,
     answering,
     calling_ae,
     decoded,
@@ -72,10 +71,10 @@ class PerformedStepMessages:
         self._lock = threading.Lock()  # between looking for a step and writing it
 
     @property
-    def service(self) -> RarerService:
+    def service(self) -> Service:
         """What the receiver needs to offer it."""
         handlers = [(evt.EVT_N_CREATE, self._answer_create), (evt.EVT_N_SET, answering(self._on_set))]
-        return RarerService({PERFORMED_STEP: UNCOMPRESSED_LITTLE_ENDIAN}, handlers)
+        return Service(PERFORMED_STEP, handlers)
 
     def _answer_create(self, event: Event) -> Reply:
         request: Any = event.request

@@ -27,7 +27,7 @@ from dicom_node.domain.ports import InstanceStore
 from dicom_node.errors import InstanceRejected, RefusedToStart
 from dicom_node.receive.counters import Counters
 from dicom_node.receive.policy import CANNOT_DECIDE, SHUTTING_DOWN, TOO_MANY, Accept, Policy, Reject
-from dicom_node.receive.services import RarerService
+from dicom_node.receive.services import Service
 from dicom_node.receive.session import Session, StoreRequest
 
 _ERROR_COMMENT_CHARACTERS = 64  # VR LO (PS3.5 6.2)
@@ -92,7 +92,7 @@ class Receiver:
         host: str = "127.0.0.1",
         port: int = 0,
         limits: ReceiverLimits | None = None,
-        services: Sequence[RarerService] = (),
+        services: Sequence[Service] = (),
         on_association: Callable[[AssociationEvent], None] = lambda event: None,
     ) -> None:
         self.counters = Counters()
@@ -171,8 +171,7 @@ class Receiver:
         for sop_class in STORAGE_CLASSES:
             entity.add_supported_context(sop_class, list(TRANSFER_SYNTAXES))
         for service in self._services:
-            for abstract_syntax, syntaxes in service.sop_classes.items():
-                entity.add_supported_context(abstract_syntax, list(syntaxes))
+            entity.add_supported_context(service.sop_class, list(UNCOMPRESSED_LITTLE_ENDIAN))
         return entity
 
     def _on_open(self, event: Event) -> None:

@@ -51,18 +51,18 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class RarerService:
-    """A service that pynetdicom serves for us.
+class Service:
+    """A service that pynetdicom serves for us, in the uncompressed little endian transfer syntaxes.
 
     Attributes
     ----------
-    sop_classes
-        Abstract syntax -> transfer syntaxes.
+    sop_class
+        Its abstract syntax.
     handlers
-        Of its events.
+        Of pynetdicom's events.
     """
 
-    sop_classes: Mapping[str, Sequence[str]]
+    sop_class: UID
     handlers: Sequence[EventHandlerType]
 
 
