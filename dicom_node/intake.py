@@ -85,11 +85,9 @@ class Intake:
         if made is None:
             return None, 0
         missing = len({instance_name(uid) for uid in made} - {path.stem for path in paths})
-        return (
-            (f"the scanner says that it made {len(made)} instances, and all are here (MPPS)", 0)
-            if not missing
-            else (None, missing)
-        )
+        if missing:
+            return None, missing
+        return f"the scanner says that it made {len(made)} instances, and all are here (MPPS)", 0
 
     def _add(self, folder: str) -> None:
         key, now = self._parts.spool.identify(folder), self._clock.now()

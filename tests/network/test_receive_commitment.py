@@ -21,6 +21,7 @@ from until import until
 
 from dicom_node.commitments import LEASE, CommitmentAnswers
 from dicom_node.domain.commitment import CommitmentState
+from dicom_node.receive import services
 from dicom_node.receive.commitment import CommitmentRequests
 from dicom_node.receive.policy import Policy
 from dicom_node.receive.report import Reporter
@@ -315,6 +316,17 @@ def test_a_ledger_that_cannot_be_written_is_answered_with_a_failure_and_never_wi
     association.release()
     assert "request_refused" in {event["event"] for event in events}
     assert CANARY not in str(events)
+
+
+def test_a_request_that_is_larger_than_any_is_refused_before_it_is_decoded(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, scanner = start(), Scanner()
+    monkeypatch.setattr(services, "MAXIMUM_BYTES", 1000)
+    association = scanner.associate(node.receiver.port)
+    assert scanner.ask(association, "1.2.3.4", [f"1.2.{number}" for number in range(50)]) == 0x0213
+    assert scanner.ask(association, "1.2.3.4", ["1.2.5"]) == 0x0000
+    association.release()
 
 
 def test_no_request_is_taken_while_less_than_the_watermark_is_free(
