@@ -35,7 +35,7 @@ def test_a_series_of_which_all_is_here_that_the_scanner_made_waits_for_nothing_m
         say(node, series)
         node.pipeline.collect()
     assert node.series.state is SeriesState.COMPLETE
-    assert node.series.evidence == "the scanner says that it made 4 instances, and all are here (MPPS)"
+    assert "MPPS" in str(node.series.evidence)
 
 
 def test_a_gapless_stack_of_which_the_scanner_made_more_waits_for_the_rest(node: Harness) -> None:
