@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dicom_node.assemble.collector import Collector
+from dicom_node.audit.message import AuditSource
+from dicom_node.audit.receivers import AuditFile, AuditReceiver, SyslogReceiver, tls_context
+from dicom_node.auditing import Auditor
+from dicom_node.commitments import CommitmentAnswers
 from dicom_node.deliver.registry import DESTINATION_KINDS, destination
+from dicom_node.domain.association import AssociationEvent
 from dicom_node.domain.clock import SystemClock
 from dicom_node.domain.ports import Catalogue, Clock, Destination
+from dicom_node.errors import RefusedToStart
 from dicom_node.infer.local import LocalExecutor
+from dicom_node.messages import Messages
 from dicom_node.parts import Parts
 from dicom_node.pipeline import Pipeline
+from dicom_node.receive.commitment import CommitmentRequests
+from dicom_node.receive.performed_step import PerformedStepMessages
 from dicom_node.receive.policy import Policy
+from dicom_node.receive.report import Reporter
 from dicom_node.receive.server import Receiver
+from dicom_node.receive.services import Service
 from dicom_node.route.live import LiveRules
-from dicom_node.settings import Settings
+from dicom_node.settings import Audit, Settings
 from dicom_node.spool.identity import identity
 from dicom_node.spool.instances import Spool
 from dicom_node.spool.ledger import Ledger
@@ -89,10 +102,66 @@ def local_executor(settings: Settings, scratch: Path | None = None, targets: Pat
     )
 
 
-def open_receiver(settings: Settings, spool: Spool) -> Receiver:
+def open_receiver(
+    settings: Settings,
+    spool: Spool,
+    *,
+    services: Sequence[Service] = (),
+    on_association: Callable[[AssociationEvent], None] = lambda event: None,
+) -> Receiver:
     """Return the receiver, not yet listening."""
     policy = Policy(settings.ae_title, settings.calling_ae)
-    return Receiver(spool, policy, host=settings.listen.host, port=settings.listen.port)
+    return Receiver(
+        spool, policy, host=settings.listen.host, port=settings.listen.port,
+        services=services, on_association=on_association,
+    )  # fmt: skip
+
+
+def open_messages(settings: Settings, *, spool: Spool, ledger: Ledger) -> Messages:
+    """Return what the receiver does beside storing.
+
+    Raises
+    ------
+    RefusedToStart
+        When a file for speaking to the syslog receiver cannot be used.
+    """
+    clock = SystemClock()
+    requests = CommitmentRequests(ledger.commitments.ask, clock, check_room=spool.check_room)
+    answers = CommitmentAnswers(
+        ledger.commitments, spool, Reporter(settings.ae_title),
+        association_of=requests.association_of, settings=settings.commitment, clock=clock,
+    )  # fmt: skip
+    steps = PerformedStepMessages(ledger.performed_steps, clock, check_room=spool.check_room)
+    offered = [(requests.service, settings.commitment.accept), (steps.service, settings.mpps.accept)]
+    auditor = Auditor(ledger.audit_trail, audit_source(settings), audit_receiver(settings.audit), clock)
+    return Messages([service for service, accepted in offered if accepted], answers, auditor)
+
+
+def audit_source(settings: Settings) -> AuditSource:
+    """Return who reports to the audit."""
+    return AuditSource(settings.ae_title, f"{settings.ae_title}@{socket.gethostname()}", str(os.getpid()))
+
+
+def audit_receiver(audit: Audit) -> AuditReceiver | None:
+    """Return where audit messages go, None when nowhere.
+
+    Raises
+    ------
+    RefusedToStart
+        When a certificate or key cannot be used.
+    """
+    if audit.to == "nowhere":
+        return None
+    if audit.to == "file":
+        return AuditFile(audit.file)
+    try:
+        tls = tls_context(audit.ca_file, audit.certificate, audit.key) if audit.tls else None
+    except OSError as error:
+        raise RefusedToStart(
+            f"audit: ca_file, certificate or key cannot be used ({error.strerror or type(error).__name__}): "
+            "name readable PEM files"
+        ) from error
+    return SyslogReceiver(audit.host, audit.port, tls, socket.gethostname(), str(os.getpid()))
 
 
 def _publish(ledger: Ledger, clock: Clock, text: str, author: str) -> None:

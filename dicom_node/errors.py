@@ -5,6 +5,7 @@
     NodeError
     ├── RefusedToStart         configuration or rules cannot be used: print one line, exit 1
     ├── InstanceRejected       answer the sender with `status`, store nothing
+    ├── RequestRefused         answer an N-ACTION, N-CREATE or N-SET with `status`, change nothing
     ├── SeriesRefused          the series cannot become a volume: HELD, with the reason
     ├── JobHeld                the model's contract or the output gate says no: HELD, with the reason
     ├── JobFailed              the model broke: tried again a few times, then FAILED
@@ -40,6 +41,26 @@ class InstanceRejected(NodeError):
         super().__init__(f"0x{status:04X} {comment}")
         self.status = status
         self.comment = comment
+
+
+class RequestRefused(NodeError):
+    """An N-ACTION, N-CREATE or N-SET request that is answered with a failure status.
+
+    Parameters
+    ----------
+    status
+        Of the response (PS3.7 C).
+    comment
+        ErrorComment (0000,0902), at most 64 characters; never a value from the data set.
+    error_id
+        ErrorID (0000,0903), where the service class defines one.
+    """
+
+    def __init__(self, status: int, comment: str, *, error_id: int | None = None) -> None:
+        super().__init__(f"0x{status:04X} {comment}")
+        self.status = status
+        self.comment = comment
+        self.error_id = error_id
 
 
 class SeriesRefused(NodeError):

@@ -14,6 +14,7 @@ from dicom_node.assemble.collector import Closed
 from dicom_node.boundary import Boundary
 from dicom_node.domain.series import Series, SeriesEvent, SeriesState
 from dicom_node.parts import Parts
+from dicom_node.spool.instances import instance_name
 
 log = structlog.get_logger()
 
@@ -73,8 +74,20 @@ class Intake:
         elif series.state is not SeriesState.RECEIVING and not self._is_reopened(series, paths):
             return True
         connected = self._parts.spool.is_sender_connected(folder)
-        self._parts.collector.observe(folder, paths, sender_connected=connected)
+        told, missing = self._performed(series, paths)
+        # images that the scanner lists and that are not here are on their way as those of an open association are
+        self._parts.collector.observe(folder, paths, sender_connected=connected or missing > 0, told=told)
         return True  # RECEIVING: looked into at every tick
+
+    def _performed(self, series: Series | None, paths: Sequence[Path]) -> tuple[str | None, int]:
+        """Return what the scanner says of a series once all that it made is here, and how much of it is not."""
+        made = self._ledger.performed_steps.performed(series.series_uid) if series is not None else None
+        if made is None:
+            return None, 0
+        missing = len({instance_name(uid) for uid in made} - {path.stem for path in paths})
+        if missing:
+            return None, missing
+        return f"the scanner says that it made {len(made)} instances, and all are here (MPPS)", 0
 
     def _add(self, folder: str) -> None:
         key, now = self._parts.spool.identify(folder), self._clock.now()

@@ -93,6 +93,51 @@ class Retention(_Part):
     facts_series: int = Field(default=500, ge=0)
 
 
+class CommitmentPeer(_Part):
+    """A requestor of storage commitment, and where it takes reports."""
+
+    ae_title: str
+    host: str
+    port: int = Field(default=104, ge=1, le=65535)
+
+    @field_validator("ae_title")
+    @classmethod
+    def _is_ae_title(cls, value: str) -> str:
+        return _checked_ae_title(value)
+
+
+class CommitmentSettings(_Part):
+    """Whether requests for storage commitment are taken, and how their reports reach the requestors."""
+
+    accept: bool = True
+    peers: tuple[CommitmentPeer, ...] = ()
+    port: int = Field(default=104, ge=1, le=65535)
+    wait_s: float = Field(default=30, ge=0, le=3600)
+    retry_first_s: float = Field(default=30, gt=0)
+    retry_max_s: float = Field(default=600, gt=0, le=86_400)
+    give_up_days: float = Field(default=3, gt=0, le=365)
+
+
+class Mpps(_Part):
+    """Whether performed procedure steps are taken."""
+
+    accept: bool = True
+
+
+class Audit(_Part):
+    """Where audit messages go, and how long the ledger remembers associations."""
+
+    to: Literal["nowhere", "file", "syslog"] = "nowhere"
+    file: Path = Path("audit.log")
+    host: str = "127.0.0.1"
+    port: int = Field(default=6514, ge=1, le=65535)
+    tls: bool = True
+    ca_file: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    keep_days: float = Field(default=365, gt=0, le=36_500)
+
+
 class Log(_Part):
     """What is logged, and how it looks."""
 
@@ -152,6 +197,9 @@ class Settings(BaseSettings):
     derived: Derived = Derived()
     console: Console = Console()
     retention: Retention = Retention()
+    commitment: CommitmentSettings = CommitmentSettings()
+    mpps: Mpps = Mpps()
+    audit: Audit = Audit()
     log: Log = Log()
 
     @field_validator("ae_title")
@@ -264,9 +312,13 @@ def _anchored(settings: Settings, base: Path) -> Settings:
     infer = settings.infer.model_copy(
         update={"models": tuple(base / folder for folder in models), "targets": targets and base / targets}
     )
-    return settings.model_copy(
-        update={"data_dir": base / settings.data_dir, "rules": base / settings.rules, "infer": infer}
+    audit = settings.audit
+    files = {"ca_file": audit.ca_file, "certificate": audit.certificate, "key": audit.key}
+    audit = audit.model_copy(
+        update={"file": base / audit.file, **{name: path and base / path for name, path in files.items()}}
     )
+    data_dir, rules = base / settings.data_dir, base / settings.rules
+    return settings.model_copy(update={"data_dir": data_dir, "rules": rules, "infer": infer, "audit": audit})
 
 
 def _checked_ae_title(value: str) -> str:

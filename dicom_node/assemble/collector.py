@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dicom_node.assemble.completeness import Shape, Waits, evidence, shape_of, whole_series
+from dicom_node.assemble.completeness import Shape, Waits, evidence, shape_of, told, whole_series
 from dicom_node.assemble.frames import read_frames
 from dicom_node.domain.ports import Clock
 from dicom_node.domain.stack import Frame
@@ -53,6 +53,7 @@ class _Arriving:
 
     last_came: float
     sender_connected: bool
+    told: str | None = None
     frames: dict[Path, tuple[Frame, ...]] = field(default_factory=dict)
     set_aside: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
@@ -100,14 +101,19 @@ class Collector:
         self._waits = Waits(settle_s, silence_s)
         self._series: dict[str, _Arriving] = {}
 
-    def observe(self, folder: str, paths: Sequence[Path], *, sender_connected: bool) -> None:
+    def observe(self, folder: str, paths: Sequence[Path], *, sender_connected: bool, told: str | None = None) -> None:
         """Tell which files a series has now; those not seen before are read, once each.
 
         Saying the same again changes nothing; a new file starts the quiet time anew. A file that cannot be read is
         kept as a reason.
+
+        Parameters
+        ----------
+        told
+            Who else says that these files are the whole series, as a sentence; None where nobody does.
         """
         series = self._series.setdefault(folder, _Arriving(self._clock.monotonic(), sender_connected))
-        series.sender_connected = sender_connected
+        series.sender_connected, series.told = sender_connected, told
         new = [path for path in sorted(paths) if path not in series.frames]
         for path in new:
             series.read(path)
@@ -140,6 +146,7 @@ class Collector:
         else:
             series.full = series.full or _seen(shape_of, series)
             shape = series.full
+        shape = told(shape, series.told)
         return evidence(shape, self._waits, quiet_s=quiet_s, sender_connected=series.sender_connected)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydicom import Dataset
 
@@ -72,6 +72,11 @@ def evidence(shape: Shape, waits: Waits, *, quiet_s: float, sender_connected: bo
         if shape.gapless and not sender_connected:
             return f"{shape.gapless}, and nothing came for {waits.settle_s:g} s"
     return f"nothing came for {waits.silence_s:g} s" if quiet_s >= waits.silence_s else None
+
+
+def told(shape: Shape, sentence: str | None) -> Shape:
+    """Return the shape of a series of which someone else knows that all of it is there (MPPS, the archive)."""
+    return shape if sentence is None or shape.whole else replace(shape, whole=sentence)
 
 
 def whole_series(frames: Sequence[Frame]) -> Shape:

@@ -172,3 +172,15 @@ class Executor(Protocol):
     def close(self) -> None:
         """End the inference process."""
         ...
+
+
+class Performed(Protocol):
+    """Where it is known what a scanner says it made."""
+
+    def performed(self, series_uid: str) -> frozenset[str] | None:
+        """Return the SOPInstanceUIDs of all instances of a series, once the scanner has said that it is finished.
+
+        None while it has not, and where it never does; also where the step was discontinued: what it lists then is
+        what there is, and not what was meant to be.
+        """
+        ...

@@ -6,8 +6,10 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -20,10 +22,12 @@ from dicom_node.dimse import statuses
 from dicom_node.dimse.contexts import STORAGE_CLASSES, TRANSFER_SYNTAXES, UNCOMPRESSED_LITTLE_ENDIAN, VERIFICATION
 from dicom_node.dimse.guard import ConnectionGuard, ConnectionLimits
 from dicom_node.dimse.library import prepare_library
+from dicom_node.domain.association import AssociationEvent, Outcome
 from dicom_node.domain.ports import InstanceStore
 from dicom_node.errors import InstanceRejected, RefusedToStart
 from dicom_node.receive.counters import Counters
 from dicom_node.receive.policy import CANNOT_DECIDE, SHUTTING_DOWN, TOO_MANY, Accept, Policy, Reject
+from dicom_node.receive.services import Service
 from dicom_node.receive.session import Session, StoreRequest
 
 _ERROR_COMMENT_CHARACTERS = 64  # VR LO (PS3.5 6.2)
@@ -74,6 +78,10 @@ class Receiver:
         To listen on; port 0 takes a free one.
     limits
         For peers.
+    services
+        What is offered beside storage and verification.
+    on_association
+        Is told of every association that has ended or was refused.
     """
 
     def __init__(
@@ -84,12 +92,16 @@ class Receiver:
         host: str = "127.0.0.1",
         port: int = 0,
         limits: ReceiverLimits | None = None,
+        services: Sequence[Service] = (),
+        on_association: Callable[[AssociationEvent], None] = lambda event: None,
     ) -> None:
         self.counters = Counters()
         self._store = store
         self._policy = policy
         self._address = (host, port)
         self._limits = limits or ReceiverLimits()
+        self._services = services
+        self._on_association = on_association
         self._sessions: dict[Any, Session] = {}
         self._guards: dict[Any, ConnectionGuard] = {}
         self._places: set[Any] = set()
@@ -118,6 +130,7 @@ class Receiver:
             (evt.EVT_DIMSE_RECV, self._on_message),
             (evt.EVT_C_STORE, self._on_store),
             (evt.EVT_CONN_CLOSE, _on_close),
+            *(handler for service in self._services for handler in service.handlers),
         ]
         host, port = self._address
         try:
@@ -157,6 +170,8 @@ class Receiver:
         entity.add_supported_context(VERIFICATION, list(UNCOMPRESSED_LITTLE_ENDIAN))
         for sop_class in STORAGE_CLASSES:
             entity.add_supported_context(sop_class, list(TRANSFER_SYNTAXES))
+        for service in self._services:
+            entity.add_supported_context(service.sop_class, list(UNCOMPRESSED_LITTLE_ENDIAN))
         return entity
 
     def _on_open(self, event: Event) -> None:
@@ -185,6 +200,8 @@ class Receiver:
             log.warning(
                 "association_rejected", calling_ae=calling_ae, called_ae=called_ae, peer=peer, reason=decision.why
             )
+            refused = Session(self._store, calling_ae, called_ae, peer)
+            self._on_association(_event(refused, "refused", decision.why))
             association.acse.send_reject(decision.result, decision.source, decision.reason)
             association.kill()  # waits until the rejection is on its way
 
@@ -229,12 +246,14 @@ class Receiver:
             log.error("store_failed", calling_ae=session.calling_ae, peer=session.peer, reason=type(error).__name__)
             return self._refuse(session, InstanceRejected(statuses.PROCESSING_FAILURE, "could not be stored"))
         self.counters.stored(outcome, length)
+        session.bytes += length
         answer = Dataset()
         answer.Status = statuses.SUCCESS
         return answer
 
     def _refuse(self, session: Session, refusal: InstanceRejected) -> Dataset:
         self.counters.refused(refusal.status)
+        session.refused += 1
         log.warning(
             "instance_refused",
             calling_ae=session.calling_ae,
@@ -258,6 +277,7 @@ class Receiver:
             session.close()
         finally:
             self.counters.ended()
+            self._on_association(_event(session, _outcome(association), None))
             log.info(
                 "association_ended",
                 calling_ae=session.calling_ae,
@@ -273,6 +293,21 @@ def _on_close(event: Event) -> None:
     association: Any = event.assoc
     if association.requestor.primitive is None:
         association.dul.to_user_queue.put(None)
+
+
+def _outcome(association: Any) -> Outcome:
+    if association.is_released:
+        return "released"
+    return "aborted" if association.is_aborted else "lost"
+
+
+def _event(session: Session, outcome: Outcome, reason: str | None) -> AssociationEvent:
+    now = datetime.now(UTC)
+    return AssociationEvent(
+        started_at=now - timedelta(seconds=session.seconds), ended_at=now, peer=session.peer,
+        calling_ae=session.calling_ae, called_ae=session.called_ae, outcome=outcome, reason=reason, tls=False,
+        instances=session.instances, bytes=session.bytes, refused_instances=session.refused,
+    )  # fmt: skip
 
 
 def _titles(association: Any) -> tuple[str, str]:

@@ -46,8 +46,10 @@ class Session:
 
     Attributes
     ----------
-    instances
-        How many were stored.
+    instances, refused
+        How many were stored, and how many answered with a failure.
+    bytes
+        Length of the data sets of those that were stored.
     """
 
     store: InstanceStore
@@ -55,6 +57,8 @@ class Session:
     called_ae: str
     peer: str
     instances: int = 0
+    refused: int = 0
+    bytes: int = 0
     _began: float = field(default_factory=time.monotonic)
     _open: OrderedDict[str, AbstractContextManager[None]] = field(default_factory=OrderedDict)
 

@@ -80,7 +80,7 @@ class Spool:
     def put(self, key: InstanceKey, transport: Transport, dataset: bytes) -> Stored:
         """Store an instance; see `dicom_node.domain.ports.InstanceStore`."""
         try:
-            self._refuse_when_full()
+            self.check_room()
             return self._put(key, transport, dataset)
         except OSError as error:
             raise InstanceRejected(OUT_OF_RESOURCES, _comment(error)) from error
@@ -100,7 +100,8 @@ class Spool:
         (self._news / folder.name).touch()
         return stored
 
-    def _refuse_when_full(self) -> None:
+    def check_room(self) -> None:
+        """Raise OSError (ENOSPC) when less than the configured space is free."""
         if self._min_free_bytes and self.free_bytes() < self._min_free_bytes:
             raise OSError(errno.ENOSPC, "less than the configured space is free")
 
@@ -120,7 +121,11 @@ class Spool:
         with (self._incoming / name).open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             # locked before it is seen: a mark without a lock counts as left over
-            marker = (self._incoming / name).rename(folder / (name + _SENDER))
+            try:
+                marker = (self._incoming / name).rename(folder / (name + _SENDER))
+            except OSError:
+                (self._incoming / name).unlink(missing_ok=True)
+                raise
             try:
                 yield
             finally:
@@ -133,6 +138,12 @@ class Spool:
     def folders(self) -> list[str]:
         """Return the names of all series folders."""
         return os.listdir(self._series)
+
+    def latest_folders(self) -> list[str]:
+        """Return the names of all series folders, the ones into which something came last first."""
+        with os.scandir(self._series) as entries:
+            ages = [(entry.stat().st_mtime_ns, entry.name) for entry in entries if entry.is_dir()]
+        return [name for _, name in sorted(ages, reverse=True)]
 
     def news(self) -> Iterator[str]:
         """Yield the folders into which something was put since they were last yielded here, each once.
@@ -194,6 +205,14 @@ class Spool:
             for path in paths
         ]
 
+    def disputed(self, folder: str) -> frozenset[str]:
+        """Return the instance names in a folder of which other content came under the same UID."""
+        try:
+            names = os.listdir(self._series / folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return frozenset()
+        return frozenset(name.split(".")[0] for name in names if name.endswith(_CONFLICT))
+
     def discard(self, folder: str, *, instances: int) -> bool:
         """Delete a series folder, unless more instances or a sender have come meanwhile; tell whether it did.
 
@@ -230,6 +249,11 @@ class Spool:
 def folder_name(series_uid: str) -> str:
     """Return the name of a series' folder."""
     return _name(series_uid)
+
+
+def instance_name(sop_instance_uid: str) -> str:
+    """Return the name of an instance's file in its folder, without what stands behind the dot."""
+    return _name(sop_instance_uid)
 
 
 def _name(uid: str) -> str:

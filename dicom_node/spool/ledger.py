@@ -14,8 +14,11 @@ from dicom_node.domain.job import Job, JobEvent, JobState
 from dicom_node.domain.series import Series, SeriesEvent, SeriesState
 from dicom_node.domain.window import Window
 from dicom_node.errors import NotFound, SeriesRefused
+from dicom_node.spool.audit_trail import AuditTrail
+from dicom_node.spool.commitments import Commitments
 from dicom_node.spool.database import open_database
 from dicom_node.spool.kept_facts import KeptFacts
+from dicom_node.spool.performed_steps import PerformedSteps
 from dicom_node.spool.rules_versions import RulesVersions
 from dicom_node.spool.tables import deliveries_table, jobs_table, series_table
 
@@ -41,6 +44,9 @@ class Ledger:
         self._reader = self._engine.execution_options(only_reads=True)
         self.rules = RulesVersions(self._engine)
         self.facts = KeptFacts(self._engine)
+        self.commitments = Commitments(self._engine)
+        self.performed_steps = PerformedSteps(self._engine)
+        self.audit_trail = AuditTrail(self._engine)
 
     def close(self) -> None:
         """Let go of the database."""

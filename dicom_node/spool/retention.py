@@ -44,6 +44,16 @@ def expire(ledger: Ledger, spool: Spool, results: Results, *, before: datetime) 
     return deleted
 
 
+def make_room(ledger: Ledger, spool: Spool, results: Results, *, needed_bytes: int, before: datetime) -> int:
+    """Delete what may go at once where less than `needed_bytes` is free; see `expire`.
+
+    Nothing else is deleted, however full the disk is: the spool refuses instances (A700) until there is room.
+    """
+    if spool.free_bytes() >= needed_bytes:
+        return 0
+    return expire(ledger, spool, results, before=before)
+
+
 def limit(now: datetime, keep_days: float) -> datetime:
     """Return the time before which what is finished may go."""
     return now - timedelta(days=keep_days)

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import JSON, Column, DateTime, Dialect, ForeignKey, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 from sqlalchemy.types import TypeDecorator
 
 
@@ -95,4 +108,63 @@ facts_table = Table(
     Column("routed", UtcTime, nullable=False, index=True),
     Column("header", JSON, nullable=False),
     Column("derived", JSON, nullable=False),
+)
+
+commitments_table = Table(
+    "commitments",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("transaction_uid", String(64), nullable=False, index=True),
+    Column("requestor", String(16), nullable=False),
+    Column("peer", String(64), nullable=False),
+    Column("references", JSON, nullable=False),
+    Column("received", UtcTime, nullable=False),
+    Column("next_attempt", UtcTime, nullable=False),
+    Column("duplicate", Boolean, nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("reason", Text),
+)
+
+performed_steps_table = Table(
+    "performed_steps",
+    metadata,
+    Column("uid", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("calling_ae", String(16), nullable=False),
+    Column("created", UtcTime, nullable=False),
+    Column("changed", UtcTime, nullable=False),
+)
+
+performed_series_table = Table(
+    "performed_series",
+    metadata,
+    Column("step_uid", String(64), ForeignKey("performed_steps.uid"), primary_key=True),
+    Column("series_uid", String(64), primary_key=True, index=True),
+    Column("instances", JSON, nullable=False),
+)
+
+associations_table = Table(
+    "associations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("started_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime, nullable=False, index=True),
+    Column("peer", String(64), nullable=False),
+    Column("calling_ae", String(16), nullable=False),
+    Column("called_ae", String(16), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", Text),
+    Column("tls", Boolean, nullable=False),
+    Column("instances", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("refused_instances", Integer, nullable=False),
+)
+
+audit_messages_table = Table(
+    "audit_messages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("message", Text, nullable=False),
 )

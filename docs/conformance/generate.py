@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pydicom.uid import UID
@@ -11,9 +11,12 @@ from pydicom.uid import UID
 from dicom_node.deliver.settings import DicomDestinationSettings
 from dicom_node.dimse.contexts import STORAGE_CLASSES, TRANSFER_SYNTAXES, UNCOMPRESSED_LITTLE_ENDIAN, VERIFICATION
 from dicom_node.dimse.statuses import STORAGE_STATUSES, StatusClass
+from dicom_node.domain.commitment import FAILURE_REASONS
 from dicom_node.receive import policy
 from dicom_node.receive.server import ReceiverLimits
+from dicom_node.receive.services import STATUSES
 from dicom_node.receive.session import OPEN_SERIES
+from dicom_node.settings import CommitmentSettings
 
 STATEMENT = Path(__file__).with_name("statement.md")
 
@@ -43,6 +46,9 @@ def _tables() -> dict[str, list[str]]:
         "transfer syntaxes": _table(("Transfer syntax", "UID"), ((uid.name, f"`{uid}`") for uid in TRANSFER_SYNTAXES)),
         "rejections": _table(("Result", "Source", "Reason", "When"), _rejection_rows()),
         "limits": _table(("What", "Limit"), _limit_rows()),
+        "commitment failures": _table(("Failure Reason", "When"), _code_rows(FAILURE_REASONS)),
+        "commitment limits": _table(("What", "Default, a setting"), _commitment_rows()),
+        "request statuses": _table(("Status", "When"), _code_rows(STATUSES)),
         "statuses received": _table(("Status", "Meaning", "Source", "What the node does"), _status_rows()),
         "sending limits": _table(("What", "Default, a setting of the destination"), _sending_rows()),
     }
@@ -93,6 +99,20 @@ def _status_rows() -> list[tuple[str, ...]]:
             _ACTIONS[status.status_class],
         )
         for status in STORAGE_STATUSES
+    ]
+
+
+def _code_rows(meanings: Mapping[int, str]) -> list[tuple[str, str]]:
+    return [(f"{code:04X}", meaning) for code, meaning in meanings.items()]
+
+
+def _commitment_rows() -> list[tuple[str, str]]:
+    settings = CommitmentSettings()
+    return [
+        ("Wait for instances that are not here yet", f"{settings.wait_s:g} s (`commitment.wait_s`)"),
+        ("First and longest wait after a report failed", f"{settings.retry_first_s:g} s, {settings.retry_max_s:g} s"),
+        ("A report is given up", f"{settings.give_up_days:g} days after the request (`commitment.give_up_days`)"),
+        ("Port of requestors that are not in `commitment.peers`", f"{settings.port} (`commitment.port`)"),
     ]
 
 

@@ -49,6 +49,23 @@ MEANINGS = {
     "retention.keep_days": "How long the images of a finished series stay here. Its line in the ledger stays.",
     "retention.min_free_gib": "With less free space nothing is received (status A700), and `/readyz` says so.",
     "retention.facts_series": "On how many series `rules replay` can try other rules; none beyond `keep_days`.",
+    "commitment.accept": "Whether requests for storage commitment are taken.",
+    "commitment.peers": "Where requestors take reports: a list of `ae_title`, `host` and `port` (104 if not said).",
+    "commitment.port": "Port of a requestor that is not in `peers` and whose association has ended.",
+    "commitment.wait_s": "How long instances are waited for that a request names and that are not here yet.",
+    "commitment.retry_first_s": "How long to wait after a report was not taken; twice as long each time.",
+    "commitment.retry_max_s": "The longest such wait.",
+    "commitment.give_up_days": "How long after a request its report is tried.",
+    "mpps.accept": "Whether performed procedure steps are taken.",
+    "audit.to": "Where audit messages go. The ledger has every association, whatever stands here.",
+    "audit.file": "The file for them, one a line.",
+    "audit.host": "Of the syslog receiver.",
+    "audit.port": "Of the syslog receiver.",
+    "audit.tls": "Whether it is spoken to over TLS; without, only on a network where that is acceptable.",
+    "audit.ca_file": "Who must have signed its certificate, PEM. Empty: one of those that the system trusts.",
+    "audit.certificate": "Certificate to show it, PEM; with its key in `key`.",
+    "audit.key": "Key of the certificate, PEM, without a password.",
+    "audit.keep_days": "How long the ledger remembers associations.",
     "log.format": "One JSON object a line, or text for people; on standard error.",
     "log.level": "The least that is logged.",
 }
@@ -118,6 +135,7 @@ def _takes(field: Mapping[str, Any]) -> str:
     if "anyOf" in field or "oneOf" in field:
         return " or ".join(_takes(each) for each in (field.get("anyOf") or field["oneOf"]))
     kinds = {"integer": "a whole number", "number": "a number", "array": "a list", "string": "text", "null": "nothing"}
+    kinds["boolean"] = "`true` or `false`"
     kind = "a path" if field.get("format") == "path" else kinds[field["type"]]
     return ", ".join([kind, *_bounds(field)])
 
@@ -129,7 +147,9 @@ def _bounds(field: Mapping[str, Any]) -> Iterator[str]:
 
 def _default(field: Mapping[str, Any]) -> str:
     value = field["default"]
-    return "null" if value is None else str(value)
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return str(value)
 
 
 def _helps(command: Any, parent: Any, name: str) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from dicom_node.errors import RefusedToStart
-from dicom_node.settings import CallingAe, Settings, load_settings
+from dicom_node.settings import CallingAe, CommitmentPeer, Settings, load_settings
 
 # key -> as YAML, as a variable, what comes of it; paths are relative to the file's folder
 KEYS: dict[str, tuple[str, str, Any]] = {
@@ -40,6 +40,26 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "retention.keep_days": ("0.5", "0.5", 0.5),
     "retention.min_free_gib": ("0", "0", 0.0),
     "retention.facts_series": ("0", "0", 0),
+    "commitment.accept": ("false", "false", False),
+    "commitment.peers": (
+        "[{ae_title: MR1, host: mr1}]", '[{"ae_title": "MR1", "host": "mr1"}]',
+        (CommitmentPeer(ae_title="MR1", host="mr1", port=104),),
+    ),
+    "commitment.port": ("11112", "11112", 11112),
+    "commitment.wait_s": ("0", "0", 0.0),
+    "commitment.retry_first_s": ("1", "1", 1.0),
+    "commitment.retry_max_s": ("9", "9", 9.0),
+    "commitment.give_up_days": ("1", "1", 1.0),
+    "mpps.accept": ("false", "false", False),
+    "audit.to": ("syslog", "syslog", "syslog"),
+    "audit.file": ("logs/audit.log", "logs/audit.log", "BASE/logs/audit.log"),
+    "audit.host": ("10.0.0.30", "10.0.0.30", "10.0.0.30"),
+    "audit.port": ("601", "601", 601),
+    "audit.tls": ("false", "false", False),
+    "audit.ca_file": ("ca.pem", "ca.pem", "BASE/ca.pem"),
+    "audit.certificate": ("node.pem", "node.pem", "BASE/node.pem"),
+    "audit.key": ("node.key", "node.key", "BASE/node.key"),
+    "audit.keep_days": ("30", "30", 30.0),
     "log.format": ("console", "console", "console"),
     "log.level": ("debug", "debug", "debug"),
 }  # fmt: skip

@@ -22,7 +22,10 @@ from dicom_node.spool.tables import metadata
 NOW = datetime(2026, 11, 21, 8, 0, 0, 123456, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=60)
 HOUR = timedelta(hours=1)
-LATER_TABLES = ("rules_versions", "stack_facts")
+LATER_TABLES = (
+    "commitments", "performed_series", "performed_steps", "associations", "audit_messages",
+    "rules_versions", "stack_facts",
+)  # fmt: skip
 
 
 @pytest.fixture
