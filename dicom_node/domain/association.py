@@ -39,7 +39,7 @@ class AssociationEvent:
     calling_ae: str
     called_ae: str
     outcome: Outcome
-    reason: str
+    reason: str | None
     tls: bool
     instances: int
     bytes: int
