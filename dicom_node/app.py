@@ -14,10 +14,12 @@ from dicom_node.domain.ports import Catalogue, Destination
 from dicom_node.infer.local import LocalExecutor
 from dicom_node.parts import Parts
 from dicom_node.pipeline import Pipeline
+from dicom_node.receive.limits import ReceiverLimits
 from dicom_node.receive.policy import Policy
 from dicom_node.receive.server import Receiver
+from dicom_node.receive.tls import TlsFiles
 from dicom_node.route.live import LiveRules
-from dicom_node.settings import Settings
+from dicom_node.settings import Limits, Settings
 from dicom_node.spool.identity import identity
 from dicom_node.spool.instances import Spool
 from dicom_node.spool.ledger import Ledger
@@ -90,9 +92,36 @@ def local_executor(settings: Settings, scratch: Path | None = None, targets: Pat
 
 
 def open_receiver(settings: Settings, spool: Spool) -> Receiver:
-    """Return the receiver, not yet listening."""
-    policy = Policy(settings.ae_title, settings.calling_ae)
-    return Receiver(spool, policy, host=settings.listen.host, port=settings.listen.port)
+    """Return the receiver, not yet listening.
+
+    Raises
+    ------
+    RefusedToStart
+        When its certificates cannot be used.
+    """
+    listen = settings.listen
+    return Receiver(
+        spool,
+        Policy(settings.ae_title, settings.calling_ae),
+        host=listen.host,
+        port=listen.port,
+        limits=receiver_limits(listen.limits),
+        tls=listen.tls and TlsFiles(listen.tls.certificate, listen.tls.key, listen.tls.client_ca),
+    )
+
+
+def receiver_limits(limits: Limits) -> ReceiverLimits:
+    """Return what senders may ask of the receiver."""
+    return ReceiverLimits(
+        associations=limits.associations,
+        associations_per_peer=limits.associations_per_peer,
+        maximum_pdu=limits.pdu_bytes,
+        instance_bytes=int(limits.instance_gib * GIB),
+        negotiation_s=limits.request_s,
+        pdu_s=limits.pdu_s,
+        idle_s=limits.idle_s,
+        association_s=limits.association_s,
+    )
 
 
 def open_pipeline(settings: Settings, *, spool: Spool, ledger: Ledger, executor: LocalExecutor) -> Pipeline:

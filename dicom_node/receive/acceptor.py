@@ -132,9 +132,9 @@ class Acceptor:
         except (EOFError, OSError):  # a probe of a load balancer says nothing and is not told of
             return Ending("lost", "no association request") if self._connection.received_any else None
         session.calling_ae, session.called_ae = request.calling_ae, request.called_ae
-        refusal = self._decide(request)
-        if refusal is not None:
-            return self._reject(refusal)
+        rejection = self._decide(request)
+        if rejection is not None:
+            return self._reject(rejection)
         try:
             return self._associate(request, raw)
         finally:

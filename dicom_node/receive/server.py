@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -25,6 +25,10 @@ _ENDING_S = 1.0
 """How long aborted associations may take to say so."""
 
 log = structlog.get_logger()
+
+
+def _own_loop() -> Mapping[str, Sequence[str]]:
+    return {VERIFICATION: UNCOMPRESSED_LITTLE_ENDIAN, **dict.fromkeys(STORAGE_CLASSES, TRANSFER_SYNTAXES)}
 
 
 def _keep_no_account(_event: AssociationEvent) -> None:
@@ -80,7 +84,7 @@ class Receiver:
         self._places = Places(limits)
         self._stopping = threading.Event()
         self._listener: Listener | None = None
-        supported = {uid: TRANSFER_SYNTAXES for uid in STORAGE_CLASSES} | {VERIFICATION: UNCOMPRESSED_LITTLE_ENDIAN}
+        supported = _own_loop()
         rarer = {uid: syntaxes for service in services for uid, syntaxes in service.sop_classes.items()}
         self._house = House(
             store=store,
@@ -89,7 +93,7 @@ class Receiver:
             places=self._places,
             counters=self.counters,
             clock=SystemClock(),
-            supported=supported | rarer,
+            supported={**supported, **rarer},
             library=LibraryAssociations(policy.ae_title, services, supported, limits=limits, counters=self.counters),
             tls=self._tls,
             tell=on_association,
