@@ -99,14 +99,14 @@ def open_receiver(settings: Settings, spool: Spool) -> Receiver:
     RefusedToStart
         When its certificates cannot be used.
     """
-    listen = settings.listen
+    listen, tls = settings.listen, settings.listen.tls
     return Receiver(
         spool,
         Policy(settings.ae_title, settings.calling_ae),
         host=listen.host,
         port=listen.port,
         limits=receiver_limits(listen.limits),
-        tls=listen.tls and TlsFiles(listen.tls.certificate, listen.tls.key, listen.tls.client_ca),
+        tls=None if tls is None else TlsFiles(tls.certificate, tls.key, tls.client_ca),
     )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pydicom import Dataset
+from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event, EventHandlerType
-from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.presentation import build_context
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
 from dicom_node.dimse.guard import ConnectionGuard, ConnectionLimits
@@ -28,20 +28,18 @@ MESSAGE_BYTES = 1 << 28
 """Longest message here: unlike the own loop, pynetdicom holds it in memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class RarerService:
-    """A service that pynetdicom serves for us.
+class Service(Protocol):
+    """A service that pynetdicom serves for us, in the uncompressed little endian transfer syntaxes."""
 
-    Attributes
-    ----------
-    sop_classes
-        Abstract syntax -> transfer syntaxes.
-    handlers
-        Of its events.
-    """
+    @property
+    def sop_class(self) -> UID:
+        """Its abstract syntax."""
+        ...
 
-    sop_classes: Mapping[str, Sequence[str]]
-    handlers: Sequence[EventHandlerType]
+    @property
+    def handlers(self) -> Sequence[EventHandlerType]:
+        """Of pynetdicom's events."""
+        ...
 
 
 class LibraryAssociations:
@@ -54,7 +52,7 @@ class LibraryAssociations:
     services
         Beyond those of the own loop.
     supported
-        Abstract syntax -> transfer syntaxes, of the own loop: an association may agree on both.
+        Abstract syntax -> transfer syntaxes, those of the own loop too: an association may agree on both.
     limits, counters
         Of the receiver.
     """
@@ -62,16 +60,16 @@ class LibraryAssociations:
     def __init__(
         self,
         ae_title: str,
-        services: Sequence[RarerService],
+        services: Sequence[Service],
         supported: Mapping[str, Sequence[str]],
         *,
         limits: ReceiverLimits,
         counters: Counters,
     ) -> None:
         prepare_library()
-        self._rarer: Collection[str] = {uid for service in services for uid in service.sop_classes}
+        self._rarer: Collection[str] = {service.sop_class for service in services}
         self._handlers = [handler for service in services for handler in service.handlers]
-        self._contexts = _contexts(supported, services)
+        self._contexts = [build_context(abstract, list(transfer)) for abstract, transfer in supported.items()]
         self._limits = limits
         self._counters = counters
         self._entity = AE(ae_title=ae_title)
@@ -184,10 +182,3 @@ class _ReadBefore(AssociationSocket):
         piece, self._first_bytes = self._first_bytes[: len(view)], self._first_bytes[len(view) :]
         view[: len(piece)] = piece
         return len(piece)
-
-
-def _contexts(supported: Mapping[str, Sequence[str]], services: Sequence[RarerService]) -> list[PresentationContext]:
-    all_of_them = dict(supported)
-    for service in services:
-        all_of_them |= service.sop_classes
-    return [build_context(abstract, list(transfer)) for abstract, transfer in all_of_them.items()]

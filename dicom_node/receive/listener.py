@@ -52,6 +52,9 @@ class Listener:
             raise RefusedToStart(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
         self._socket.setblocking(False)
         self._waker, self._woken = socket.socketpair()
+        self._selector = selectors.DefaultSelector()
+        for each in (self._socket, self._woken):
+            self._selector.register(each, selectors.EVENT_READ)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dicom-listener", daemon=True)
 
@@ -70,16 +73,13 @@ class Listener:
         self._waker.send(b"\0")
         if self._thread.is_alive():
             self._thread.join()
-        for each in (self._socket, self._waker, self._woken):
+        for each in (self._selector, self._socket, self._waker, self._woken):
             each.close()
 
     def _run(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._socket, selectors.EVENT_READ)
-            selector.register(self._woken, selectors.EVENT_READ)
-            while not self._stopping.is_set():
-                selector.select()
-                self._accept()
+        while not self._stopping.is_set():
+            self._selector.select()
+            self._accept()
 
     def _accept(self) -> None:
         try:

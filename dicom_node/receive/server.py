@@ -14,7 +14,7 @@ from dicom_node.domain.clock import SystemClock
 from dicom_node.domain.ports import InstanceStore
 from dicom_node.receive.acceptor import Acceptor, House
 from dicom_node.receive.counters import Counters
-from dicom_node.receive.library import LibraryAssociations, RarerService
+from dicom_node.receive.library import LibraryAssociations, Service
 from dicom_node.receive.limits import ReceiverLimits
 from dicom_node.receive.listener import Listener
 from dicom_node.receive.places import Places
@@ -25,10 +25,6 @@ _ENDING_S = 1.0
 """How long aborted associations may take to say so."""
 
 log = structlog.get_logger()
-
-
-def _own_loop() -> Mapping[str, Sequence[str]]:
-    return {VERIFICATION: UNCOMPRESSED_LITTLE_ENDIAN, **dict.fromkeys(STORAGE_CLASSES, TRANSFER_SYNTAXES)}
 
 
 def _keep_no_account(_event: AssociationEvent) -> None:
@@ -73,7 +69,7 @@ class Receiver:
         shared: bool = False,
         limits: ReceiverLimits | None = None,
         tls: TlsFiles | None = None,
-        services: Sequence[RarerService] = (),
+        services: Sequence[Service] = (),
         on_association: Callable[[AssociationEvent], None] = _keep_no_account,
     ) -> None:
         self.counters = Counters()
@@ -84,8 +80,11 @@ class Receiver:
         self._places = Places(limits)
         self._stopping = threading.Event()
         self._listener: Listener | None = None
-        supported = _own_loop()
-        rarer = {uid: syntaxes for service in services for uid, syntaxes in service.sop_classes.items()}
+        supported: Mapping[str, Sequence[str]] = {
+            VERIFICATION: UNCOMPRESSED_LITTLE_ENDIAN,
+            **dict.fromkeys(STORAGE_CLASSES, TRANSFER_SYNTAXES),
+            **{service.sop_class: UNCOMPRESSED_LITTLE_ENDIAN for service in services},
+        }
         self._house = House(
             store=store,
             policy=policy,
@@ -93,7 +92,7 @@ class Receiver:
             places=self._places,
             counters=self.counters,
             clock=SystemClock(),
-            supported={**supported, **rarer},
+            supported=supported,
             library=LibraryAssociations(policy.ae_title, services, supported, limits=limits, counters=self.counters),
             tls=self._tls,
             tell=on_association,
