@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -39,7 +38,7 @@ class IncomingInstance:
         self, key: InstanceKey, transport: Transport, *, incoming: Path, final: Path, announce: Callable[[], None]
     ) -> None:
         self._syntax = transport.transfer_syntax_uid
-        self._temporary = incoming / uuid.uuid4().hex
+        self._temporary = incoming / os.urandom(16).hex()
         self._final = final
         self._announce = announce
         self._head: bytes = head(key, transport)
