@@ -190,10 +190,19 @@ class Acceptor:
             return self._exchange(request, contexts)
         finally:
             house.counters.ended()
-            session.close()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        try:
+            self._session.close()
+        except OSError as error:  # the kernel drops the marks with their files; the peer is still to get its answer
+            log.error("series_not_let_go", peer=self._session.peer, reason=error.strerror or type(error).__name__)
 
     def _hand_over(self, raw: bytes) -> Ending:
-        association = self._house.library.begin(self._socket, raw + self._connection.pending(), self._session)
+        try:
+            association = self._house.library.begin(self._socket, raw + self._connection.pending(), self._session)
+        except OSError:
+            return Ending("lost", "the connection was lost")
         self._abort = association.abort
         if self._connection.interrupted:
             association.abort()

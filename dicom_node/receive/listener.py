@@ -27,8 +27,6 @@ class Listener:
     on_connection
         Called with each connection and the peer's address, in a thread that accepts no others meanwhile: it hands
         the connection on at once.
-    shared
-        Whether other processes may listen on the same port, too (SO_REUSEPORT): the kernel spreads connections.
 
     Raises
     ------
@@ -36,18 +34,11 @@ class Listener:
         When the address cannot be listened on.
     """
 
-    def __init__(
-        self,
-        host: str,
-        port: int,
-        on_connection: Callable[[socket.socket, str], None],
-        *,
-        shared: bool = False,
-    ) -> None:
+    def __init__(self, host: str, port: int, on_connection: Callable[[socket.socket, str], None]) -> None:
         self._on_connection = on_connection
         try:
             family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-            self._socket = socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=shared)
+            self._socket = socket.create_server((host, port), family=family, backlog=_BACKLOG)
         except OSError as error:
             raise RefusedToStart(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
         self._socket.setblocking(False)
@@ -84,9 +75,9 @@ class Listener:
     def _accept(self) -> None:
         try:
             connection, address = self._socket.accept()
-        except BlockingIOError:  # another process took it, or it was `stop` that woke us
+        except BlockingIOError:  # it was `stop` that woke us, or the peer has gone again
             return
-        except OSError as error:  # the peer has gone, or no file is left to open (PS3.8 has no word for it)
+        except OSError as error:  # the peer has gone, or no file is left to open
             log.warning("accept_failed", reason=error.strerror or type(error).__name__)
             self._stopping.wait(_PAUSE_S)
             return

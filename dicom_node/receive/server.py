@@ -42,8 +42,6 @@ class Receiver:
         Who may send, and to which AE title.
     host, port
         To listen on; port 0 takes a free one.
-    shared
-        Whether other processes listen on the same port, too.
     limits
         For peers.
     tls
@@ -66,7 +64,6 @@ class Receiver:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        shared: bool = False,
         limits: ReceiverLimits | None = None,
         tls: TlsFiles | None = None,
         services: Sequence[Service] = (),
@@ -74,7 +71,7 @@ class Receiver:
     ) -> None:
         self.counters = Counters()
         self._policy = policy
-        self._address, self._shared = (host, port), shared
+        self._address = (host, port)
         self._tls = None if tls is None else TlsServer(tls)
         limits = limits or ReceiverLimits()
         self._places = Places(limits)
@@ -112,7 +109,7 @@ class Receiver:
         RefusedToStart
             When the address cannot be listened on.
         """
-        self._listener = Listener(*self._address, self._on_connection, shared=self._shared)
+        self._listener = Listener(*self._address, self._on_connection)
         self._listener.start()
         log.info("receiver_started", called_ae=self._policy.ae_title)
 
@@ -139,7 +136,12 @@ class Receiver:
             log.warning("connection_refused", peer=peer, reason="too many connections")
             connection.close()
             return
-        threading.Thread(target=self._serve, args=(acceptor,), name="dicom-connection", daemon=True).start()
+        try:
+            threading.Thread(target=self._serve, args=(acceptor,), name="dicom-connection", daemon=True).start()
+        except RuntimeError:  # the system has no thread left: the listener must outlive that
+            log.error("connection_refused", peer=peer, reason="no thread can be started")
+            self._places.leave(acceptor)
+            connection.close()
 
     def _serve(self, acceptor: Acceptor) -> None:
         try:

@@ -130,3 +130,9 @@ class RawPeer:
 def aborted(pdu: bytes, reason: int) -> bool:
     """Tell whether a PDU is the A-ABORT of a service provider for a reason (PS3.8 9.3.8)."""
     return pdu == struct.pack(">BxLBBBB", 7, 4, 0, 0, 2, reason)
+
+
+def rejection(pdu: bytes) -> tuple[int, ...]:
+    """Return result, source and reason of an A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
+    assert pdu[0] == 3
+    return tuple(pdu[7:10])

@@ -2,88 +2,36 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import structlog
 from made_instances import made_instance
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 from raw_peer import (
     COMMAND,
     DATA,
     LAST,
     RELEASE,
-    VERIFICATION,
     RawPeer,
     aborted,
     command,
     elements,
     encoded,
     p_data,
+    rejection,
     request,
     store_command,
 )
 from until import until
+from ward import ECHO, Ward
 
-from dicom_node.domain.association import AssociationEvent
-from dicom_node.domain.ports import InstanceStore
 from dicom_node.receive.limits import ReceiverLimits
-from dicom_node.receive.policy import Policy
-from dicom_node.receive.server import Receiver
 from dicom_node.settings import CallingAe
-from dicom_node.spool.instances import Spool
 
 pytestmark = pytest.mark.network
-
-ECHO = p_data((1, COMMAND | LAST, command(elements(0x0030))))
-ECHO_CONTEXT = (1, VERIFICATION, ExplicitVRLittleEndian)
-QUICK = ReceiverLimits(negotiation_s=0.4, pdu_s=0.4)
-
-
-class Ward:
-    """A receiver on a spool, with the accounts it gave, and what must be as before when a fault is over."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.spool: InstanceStore = Spool(folder)
-        self.events: list[AssociationEvent] = []
-        self._receivers: list[Receiver] = []
-
-    def start(self, limits: ReceiverLimits = QUICK, callers: object = "any") -> Receiver:
-        policy = Policy("HARMONIZE", callers)  # type: ignore[arg-type]  # the type of two kinds of callers
-        receiver = Receiver(self.spool, policy, limits=limits, on_association=self.events.append)
-        receiver.start()
-        self._receivers.append(receiver)
-        self._before = self._held()
-        return receiver
-
-    def files(self) -> list[Path]:
-        return [path for path in self.folder.rglob("*") if path.is_file() and path.parent.name != "news"]
-
-    def is_alive(self) -> None:
-        """See that an echo is answered and that threads and file handles are back to what they were."""
-        with RawPeer(self._receivers[-1].port, request((ECHO_CONTEXT,))) as peer:
-            peer.send(ECHO)
-            assert peer.status() == 0x0000
-            peer.send(RELEASE)
-            assert peer.read()[0] == 6
-        until(lambda: self._held() <= self._before)
-
-    def _held(self) -> int:
-        own = sum(thread.name == "dicom-connection" for thread in threading.enumerate())
-        return own + len(os.listdir("/proc/self/fd"))
-
-    def outcomes(self) -> list[tuple[str, str | None]]:
-        return [(event.outcome, event.reason) for event in self.events]
-
-    def stop(self) -> None:
-        for receiver in self._receivers:
-            receiver.stop(0)
 
 
 @pytest.fixture
@@ -157,11 +105,6 @@ def test_fault_5_an_unknown_title_is_rejected_and_told_of(
     assert (event.outcome, event.reason, event.peer) == ("refused", reason, "127.0.0.1")
     assert (event.calling_ae, event.called_ae, event.tls) == (calling, called, False)
     ward.is_alive()
-
-
-def rejection(pdu: bytes) -> tuple[int, ...]:
-    assert pdu[0] == 3
-    return tuple(pdu[7:10])
 
 
 @pytest.mark.parametrize("limits", [ReceiverLimits(associations=2), ReceiverLimits(associations_per_peer=2)])
@@ -296,102 +239,3 @@ def test_fault_15_a_data_set_without_end_is_cut_off_and_its_file_removed(
 
 def test_fault_15_a_command_without_end_is_cut_off(ward: Ward) -> None:
     breach(ward, p_data((1, COMMAND, bytes(15_000))) * 5, 6)
-
-
-def test_an_association_that_lasts_too_long_is_ended(ward: Ward) -> None:
-    receiver = ward.start(ReceiverLimits(association_s=0.3))
-    with RawPeer(receiver.port) as peer:
-        assert peer.read()[0] == 7
-    ward.is_alive()
-
-
-def test_what_an_association_brought_is_told_when_it_is_over(ward: Ward) -> None:
-    receiver, dataset = ward.start(), made_instance()
-    data = encoded(dataset)
-    with RawPeer(receiver.port) as peer:
-        for piece in (data, data[:-40], b""):  # the second has another content, the third none
-            peer.send(p_data((1, COMMAND | LAST, store_command(dataset)), (1, DATA | LAST, piece)))
-        assert [peer.status() for _ in range(3)] == [0x0000, 0x0000, 0xC000]
-        peer.send(RELEASE)
-        assert peer.read()[0] == 6
-    until(lambda: ward.events)
-    (event,) = ward.events
-    assert (event.outcome, event.reason) == ("released", None)
-    assert (event.instances, event.bytes, event.refused_instances) == (2, 2 * len(data) - 40, 1)
-    assert event.started_at < event.ended_at
-
-
-def test_a_data_set_may_come_in_fragments_of_any_length(ward: Ward) -> None:
-    receiver, dataset = ward.start(), made_instance()
-    data, told = encoded(dataset), store_command(dataset)
-    with RawPeer(receiver.port, request((ECHO_CONTEXT, (3, MRImageStorage, ExplicitVRLittleEndian)))) as peer:
-        peer.send(b"".join(p_data((3, COMMAND, told[at : at + 9])) for at in range(0, len(told), 9)))
-        peer.send(p_data((3, COMMAND | LAST, b"")))
-        peer.send(
-            b"".join(
-                p_data((3, DATA, data[at : at + 3]), (3, DATA, data[at + 3 : at + 4])) for at in range(0, len(data), 4)
-            )
-        )
-        peer.send(p_data((3, DATA | LAST, b"")))
-        assert peer.status() == 0x0000
-        # two messages at once: the second answer follows the first
-        peer.send(ECHO + p_data((3, COMMAND | LAST, told), (3, DATA | LAST, data)))
-        assert [peer.status(), peer.status()] == [0x0000, 0x0000]
-    (path,) = ward.folder.rglob("*.dcm")
-    assert path.read_bytes().endswith(data)
-    ward.is_alive()
-
-
-def test_a_peer_that_takes_little_at_once_gets_its_answer_in_pieces(ward: Ward) -> None:
-    receiver = ward.start()
-    with RawPeer(receiver.port, request((ECHO_CONTEXT,), maximum=32)) as peer:
-        peer.send(ECHO)
-        pieces = []
-        while not pieces or not pieces[-1][11] & LAST:
-            pieces.append(peer.read())
-        assert max(map(len, pieces)) <= 6 + 32
-        whole = b"".join(piece[12:] for piece in pieces)
-        assert whole[:12] == struct.pack("<HHLL", 0, 0, 4, len(whole) - 12)
-    ward.is_alive()
-
-
-def test_an_unknown_command_is_refused_a_stray_cancel_passed_over_and_the_association_goes_on(ward: Ward) -> None:
-    receiver = ward.start()
-    cancel = {0x0100: b"\xff\x0f", 0x0120: b"\x07\0", 0x0800: b"\x01\x01"}
-    with RawPeer(receiver.port, request((ECHO_CONTEXT,))) as peer:
-        peer.send(p_data((1, COMMAND | LAST, command(elements(0x0020)))))
-        assert peer.status() == 0x0211
-        peer.send(p_data((1, COMMAND | LAST, command(elements(0x0001)))))  # a verification that is to be stored
-        assert peer.status() == 0x0211
-        peer.send(p_data((1, COMMAND | LAST, command(cancel))) + ECHO)
-        assert peer.status() == 0x0000
-    ward.is_alive()
-
-
-@pytest.mark.parametrize(
-    ("asking", "fields"),
-    [(request(version=2), (1, 2, 2)), (request(application_context=b"1.2.3"), (1, 1, 2))],
-)
-def test_a_request_of_another_protocol_is_rejected(ward: Ward, asking: bytes, fields: tuple[int, int, int]) -> None:
-    with RawPeer(ward.start().port, asking) as peer:
-        assert rejection(peer.answer) == fields
-    ward.is_alive()
-
-
-def test_what_is_offered_beyond_contexts_is_declined(ward: Ward) -> None:
-    offers = b"".join(
-        struct.pack(">BxH", kind, len(value)) + value
-        for kind, value in (
-            (0x53, b"\0\x05\0\x05"),  # asynchronous operations
-            (0x54, b"\0\x03" + b"1.2" + b"\1\1"),  # roles
-            (0x56, b"\0\x03" + b"1.2" + b"\0"),  # extended negotiation
-            (0x58, b"\1\1\0\4user\0\0"),  # identity
-        )
-    )
-    receiver = ward.start()
-    with RawPeer(receiver.port, request((ECHO_CONTEXT, (5, "1.2.3", "1.2")), user_items=offers)) as peer:
-        assert peer.answer[0] == 2
-        contexts, user = peer.answer.split(b"\x50\0", 1)
-        assert not any(bytes((kind, 0)) in user for kind in (0x53, 0x54, 0x56, 0x58))
-        assert contexts.index(b"\x21\0\0\x1b\x01\0\0\0") < contexts.index(b"\x21\0\0\x0b\x05\0\x03\0")
-    ward.is_alive()

@@ -25,7 +25,7 @@ from raw_peer import (
     request,
     store_command,
 )
-from test_receive_faults import Ward
+from ward import Ward
 
 from dicom_node.receive.limits import ReceiverLimits
 
