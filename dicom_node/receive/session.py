@@ -7,8 +7,6 @@ from collections import OrderedDict
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 
-from pydicom.uid import UID
-
 from dicom_node.domain.instance import InstanceKey, Transport
 from dicom_node.domain.ports import IncomingInstance, InstanceStore
 
@@ -53,7 +51,7 @@ class Session:
         """
         # Open before the instance is there: a series must never look complete because its sender was not seen yet
         self._keep_open(key.series_uid)
-        return self.store.begin(key, Transport(self.calling_ae, self.called_ae, str(UID(transfer_syntax_uid))))
+        return self.store.begin(key, Transport(self.calling_ae, self.called_ae, transfer_syntax_uid))
 
     def _keep_open(self, series_uid: str) -> None:
         if series_uid not in self._open:

@@ -23,7 +23,7 @@ def write_file(path: Path, chunks: Iterable[bytes]) -> None:
         os.fsync(file.fileno())
 
 
-def new_file(path: Path) -> int:
+def new_file(path: Path | str) -> int:
     """Make a file that is not there yet, and return its descriptor."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
 

@@ -28,18 +28,27 @@ class IncomingInstance:
         Of it.
     incoming
         Folder of files without a name.
-    final
-        What it is to be called.
+    folder, name
+        Where it is to be, and what it is to be called there.
     announce
         Called when it is durable, before it is told.
     """
 
     def __init__(
-        self, key: InstanceKey, transport: Transport, *, incoming: Path, final: Path, announce: Callable[[], None]
+        self,
+        key: InstanceKey,
+        transport: Transport,
+        *,
+        incoming: Path,
+        folder: Path,
+        name: str,
+        announce: Callable[[], None],
     ) -> None:
         self._syntax = transport.transfer_syntax_uid
-        self._temporary = incoming / os.urandom(16).hex()
-        self._final = final
+        # as text: pathlib takes longer for such a name than the kernel for the file
+        self._temporary = f"{incoming}/{os.urandom(16).hex()}"
+        self._folder = folder
+        self._name = name
         self._announce = announce
         self._head: bytes = head(key, transport)
         self._head_bytes = len(self._head)
@@ -63,7 +72,7 @@ class IncomingInstance:
                 self.write(b"")
             os.fsync(self._descriptor)
             stored = self._link()
-            durable.sync_folder(self._final.parent)
+            durable.sync_folder(self._folder)
             self._announce()
         except OSError as error:
             raise rejected(error) from error
@@ -84,21 +93,26 @@ class IncomingInstance:
 
         The same content does replace what is there: whoever wrote that may not have come to have it on the disk.
         """
+        final = f"{self._folder}/{self._name}"
         try:
-            os.link(self._temporary, self._final)
+            os.link(self._temporary, final)
         except FileExistsError:
-            meta = read_meta(self._final)
-            if meta is not None and not self._is_alike(str(meta.TransferSyntaxUID), head_length(meta)):
-                self._temporary.rename(self._final.with_suffix(f".{self._digest()[:16]}{CONFLICT}"))
-                return Stored.CONFLICT
-            self._temporary.rename(self._final)
-            return Stored.NEW if meta is None else Stored.DUPLICATE
+            return self._meet(Path(final))
         return Stored.NEW
 
-    def _is_alike(self, syntax: str, start: int) -> bool:
+    def _meet(self, earlier: Path) -> Stored:
+        """Give the file a name beside, or instead of, one that came under the same UID."""
+        meta = read_meta(earlier)
+        if meta is not None and not self._is_alike(earlier, str(meta.TransferSyntaxUID), head_length(meta)):
+            os.rename(self._temporary, earlier.with_suffix(f".{self._digest()[:16]}{CONFLICT}"))
+            return Stored.CONFLICT
+        os.rename(self._temporary, earlier)
+        return Stored.NEW if meta is None else Stored.DUPLICATE
+
+    def _is_alike(self, earlier: Path, syntax: str, start: int) -> bool:
         if syntax != self._syntax:
             return False
-        ours, theirs = _chunks(self._temporary, self._head_bytes), _chunks(self._final, start)
+        ours, theirs = _chunks(self._temporary, self._head_bytes), _chunks(earlier, start)
         return all(mine == other for mine, other in zip(ours, theirs, strict=True))
 
     def _digest(self) -> str:
@@ -114,9 +128,9 @@ def rejected(error: OSError) -> InstanceRejected:
     return InstanceRejected(OUT_OF_RESOURCES, f"cannot store now: {reason}"[:64])
 
 
-def _chunks(path: Path, start: int) -> Iterator[bytes]:
+def _chunks(path: Path | str, start: int) -> Iterator[bytes]:
     """Yield a file from `start` on; an empty chunk is the last, so that a shorter file differs from a longer one."""
-    with path.open("rb") as file:
+    with open(path, "rb") as file:
         file.seek(start)
         while chunk := file.read(_CHUNK_BYTES):
             yield chunk

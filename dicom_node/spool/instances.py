@@ -94,7 +94,8 @@ class Spool:
                 key,
                 transport,
                 incoming=self._incoming,
-                final=folder / (_name(key.sop_instance_uid) + INSTANCE),
+                folder=folder,
+                name=_name(key.sop_instance_uid) + INSTANCE,
                 announce=partial(self._announce, name),
             )
         except OSError as error:
@@ -102,7 +103,7 @@ class Spool:
 
     def _announce(self, folder: str) -> None:
         # not synced: after a power cut every folder is looked into
-        os.close(os.open(self._news / folder, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640))
+        os.close(os.open(f"{self._news}/{folder}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640))
 
     def _refuse_when_full(self) -> None:
         if self._min_free_bytes and self.free_bytes() < self._min_free_bytes:
