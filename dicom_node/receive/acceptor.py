@@ -203,9 +203,7 @@ class Acceptor:
             association = self._house.library.begin(self._socket, raw + self._connection.pending(), self._session)
         except OSError:
             return Ending("lost", "the connection was lost")
-        self._abort = association.abort
-        if self._connection.interrupted:
-            association.abort()
+        self._abort = association.abort  # from here on; before, the interrupted connection ends it
         return association.run()
 
     def _exchange(self, request: AssociateRequest, contexts: Sequence[AgreedContext]) -> Ending:

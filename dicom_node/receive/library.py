@@ -138,7 +138,9 @@ class LibraryAssociation:
         self._limit.cancel()
         if self._association.is_released:
             return Ending("released")
-        return Ending("aborted", "see the peer's log") if self._association.is_aborted else Ending("lost")
+        if self._association.is_aborted:
+            return Ending("aborted", "by the peer, or for a breach of the protocol")
+        return Ending("lost", "the connection was lost")
 
     def abort(self) -> None:
         """End it, from another thread."""

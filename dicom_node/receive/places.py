@@ -75,6 +75,8 @@ class Places:
     def end(self, seconds: float) -> None:
         """Interrupt all connections, and wait until they have ended, but not longer."""
         with self._changed:
-            for visitor in self._visitors:
-                visitor.interrupt()
+            visitors = list(self._visitors)
+        for visitor in visitors:  # together: pynetdicom's associations take their time, each
+            threading.Thread(target=visitor.interrupt, name="dicom-interrupt", daemon=True).start()
+        with self._changed:
             self._changed.wait_for(lambda: not self._visitors, seconds)
