@@ -24,13 +24,15 @@ from dicom_node.messages import Messages
 from dicom_node.parts import Parts
 from dicom_node.pipeline import Pipeline
 from dicom_node.receive.commitment import CommitmentRequests
+from dicom_node.receive.limits import ReceiverLimits
 from dicom_node.receive.performed_step import PerformedStepMessages
 from dicom_node.receive.policy import Policy
 from dicom_node.receive.report import Reporter
 from dicom_node.receive.server import Receiver
 from dicom_node.receive.services import Service
+from dicom_node.receive.tls import TlsFiles
 from dicom_node.route.live import LiveRules
-from dicom_node.settings import Audit, Settings
+from dicom_node.settings import Audit, Limits, Settings
 from dicom_node.spool.identity import identity
 from dicom_node.spool.instances import Spool
 from dicom_node.spool.ledger import Ledger
@@ -109,12 +111,38 @@ def open_receiver(
     services: Sequence[Service] = (),
     on_association: Callable[[AssociationEvent], None] = lambda event: None,
 ) -> Receiver:
-    """Return the receiver, not yet listening."""
-    policy = Policy(settings.ae_title, settings.calling_ae)
+    """Return the receiver, not yet listening.
+
+    Raises
+    ------
+    RefusedToStart
+        When its certificates cannot be used.
+    """
+    listen, tls = settings.listen, settings.listen.tls
     return Receiver(
-        spool, policy, host=settings.listen.host, port=settings.listen.port,
-        services=services, on_association=on_association,
-    )  # fmt: skip
+        spool,
+        Policy(settings.ae_title, settings.calling_ae),
+        host=listen.host,
+        port=listen.port,
+        limits=receiver_limits(listen.limits),
+        tls=None if tls is None else TlsFiles(tls.certificate, tls.key, tls.client_ca),
+        services=services,
+        on_association=on_association,
+    )
+
+
+def receiver_limits(limits: Limits) -> ReceiverLimits:
+    """Return what senders may ask of the receiver."""
+    return ReceiverLimits(
+        associations=limits.associations,
+        associations_per_peer=limits.associations_per_peer,
+        maximum_pdu=limits.pdu_bytes,
+        instance_bytes=int(limits.instance_gib * GIB),
+        negotiation_s=limits.request_s,
+        pdu_s=limits.pdu_s,
+        idle_s=limits.idle_s,
+        association_s=limits.association_s,
+    )
 
 
 def open_messages(settings: Settings, *, spool: Spool, ledger: Ledger) -> Messages:

@@ -6,6 +6,7 @@
     ├── RefusedToStart         configuration or rules cannot be used: print one line, exit 1
     ├── InstanceRejected       answer the sender with `status`, store nothing
     ├── RequestRefused         answer an N-ACTION, N-CREATE or N-SET with `status`, change nothing
+    ├── ProtocolBroken         the peer does not keep to the Standard: A-ABORT, close
     ├── SeriesRefused          the series cannot become a volume: HELD, with the reason
     ├── JobHeld                the model's contract or the output gate says no: HELD, with the reason
     ├── JobFailed              the model broke: tried again a few times, then FAILED
@@ -61,6 +62,22 @@ class RequestRefused(NodeError):
         self.status = status
         self.comment = comment
         self.error_id = error_id
+
+
+class ProtocolBroken(NodeError):
+    """A peer that does not keep to PS3.7 or PS3.8; the message is worded here and holds nothing that it sent.
+
+    Parameters
+    ----------
+    reason
+        Reason/Diag. of the A-ABORT that answers it, source 2 (PS3.8 table 9-26).
+    why
+        For the log and the audit.
+    """
+
+    def __init__(self, reason: int, why: str) -> None:
+        super().__init__(why)
+        self.reason = reason
 
 
 class SeriesRefused(NodeError):

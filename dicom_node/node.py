@@ -154,8 +154,10 @@ class Node:
         # the claims end with the process: until then a thread may still be at work
         log.info("node_stopped")
 
-    def reload_rules(self) -> None:
-        """Read the rules again now; broken ones change nothing."""
+    def reload(self) -> None:
+        """Read rules and certificates again now; broken ones change nothing."""
+        if self._receiver is not None:
+            self._receiver.reload_certificates()
         if self._pipeline is not None:
             self._ticks.run("rules", self._pipeline.reload_rules)
 

@@ -25,13 +25,35 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class Tls(_Part):
+    """Certificates of the listener, in PEM."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+
+class Limits(_Part):
+    """What senders may ask of the receiver, all together and each of them."""
+
+    associations: int = Field(default=120, ge=1)
+    associations_per_peer: int = Field(default=100, ge=1)
+    pdu_bytes: int = Field(default=131072, ge=4096, le=1_000_000)
+    instance_gib: float = Field(default=4, gt=0)
+    request_s: float = Field(default=5, gt=0)
+    pdu_s: float = Field(default=30, gt=0)
+    idle_s: float = Field(default=60, gt=0)
+    association_s: float = Field(default=43200, gt=0)
+
+
 class Listen(_Part):
     """Where scanners reach the node."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=11112, ge=0, le=65535)
     processes: int = Field(default=1, ge=1, le=1)
-    tls: None = None
+    tls: Tls | None = None
+    limits: Limits = Limits()
 
 
 class CallingAe(_Part):
@@ -312,13 +334,23 @@ def _anchored(settings: Settings, base: Path) -> Settings:
     infer = settings.infer.model_copy(
         update={"models": tuple(base / folder for folder in models), "targets": targets and base / targets}
     )
+    tls = settings.listen.tls
+    if tls is not None:
+        client_ca = tls.client_ca and base / tls.client_ca
+        tls = Tls(certificate=base / tls.certificate, key=base / tls.key, client_ca=client_ca)
     audit = settings.audit
     files = {"ca_file": audit.ca_file, "certificate": audit.certificate, "key": audit.key}
-    audit = audit.model_copy(
-        update={"file": base / audit.file, **{name: path and base / path for name, path in files.items()}}
+    return settings.model_copy(
+        update={
+            "data_dir": base / settings.data_dir,
+            "rules": base / settings.rules,
+            "infer": infer,
+            "listen": settings.listen.model_copy(update={"tls": tls}),
+            "audit": audit.model_copy(
+                update={"file": base / audit.file, **{name: path and base / path for name, path in files.items()}}
+            ),
+        }
     )
-    data_dir, rules = base / settings.data_dir, base / settings.rules
-    return settings.model_copy(update={"data_dir": data_dir, "rules": rules, "infer": infer, "audit": audit})
 
 
 def _checked_ae_title(value: str) -> str:

@@ -28,11 +28,39 @@ class Clock(Protocol):
         ...
 
 
+class IncomingInstance(Protocol):
+    """An instance that is being stored; either `commit` or `discard` ends it."""
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Add to its encoded data set.
+
+        Raises
+        ------
+        InstanceRejected
+            With 0xA700 when it cannot be stored now: it is to be sent again.
+        """
+        ...
+
+    def commit(self) -> Stored:
+        """Store it; when this returns, it would survive a power cut.
+
+        Raises
+        ------
+        InstanceRejected
+            As `write` does. Then nothing is left behind.
+        """
+        ...
+
+    def discard(self) -> None:
+        """Leave nothing behind; after `commit` it does nothing."""
+        ...
+
+
 class InstanceStore(Protocol):
     """Where received instances become durable."""
 
-    def put(self, key: InstanceKey, transport: Transport, dataset: bytes) -> Stored:
-        """Store an encoded data set; when this returns, it would survive a power cut.
+    def begin(self, key: InstanceKey, transport: Transport) -> IncomingInstance:
+        """Begin to store an instance.
 
         Raises
         ------

@@ -13,7 +13,7 @@ from dicom_node.dimse.contexts import STORAGE_CLASSES, TRANSFER_SYNTAXES, UNCOMP
 from dicom_node.dimse.statuses import STORAGE_STATUSES, StatusClass
 from dicom_node.domain.commitment import FAILURE_REASONS
 from dicom_node.receive import policy
-from dicom_node.receive.server import ReceiverLimits
+from dicom_node.receive.limits import ReceiverLimits
 from dicom_node.receive.services import STATUSES
 from dicom_node.receive.session import OPEN_SERIES
 from dicom_node.settings import CommitmentSettings
@@ -65,6 +65,8 @@ def _verification_row() -> tuple[str, ...]:
 
 def _rejection_rows() -> list[tuple[str, ...]]:
     rejections = (
+        policy.UNKNOWN_APPLICATION_CONTEXT,
+        policy.UNKNOWN_PROTOCOL,
         policy.UNKNOWN_CALLED_AE,
         policy.UNKNOWN_CALLING_AE,
         policy.UNKNOWN_CALLING_HOST,
@@ -77,15 +79,16 @@ def _rejection_rows() -> list[tuple[str, ...]]:
 
 def _limit_rows() -> list[tuple[str, str]]:
     limits = ReceiverLimits()
-    connection = limits.connection
     return [
         ("Associations at once", str(limits.associations)),
-        ("Maximum length received (P-DATA-TF)", f"{limits.maximum_pdu} bytes"),
-        ("Longest PDU of any kind", f"{connection.pdu_bytes} bytes; a longer one closes the connection unread"),
-        ("Longest message", f"{connection.message_bytes} bytes; a longer one closes the connection"),
-        ("From connection to A-ASSOCIATE-RQ; ARTIM", f"{connection.negotiation_s:g} s"),
-        ("One PDU, from its first byte to its last", f"{connection.pdu_s:g} s"),
+        ("Associations at once from one address", str(limits.associations_per_peer)),
+        ("Maximum length received (P-DATA-TF)", f"{limits.maximum_pdu} bytes; a longer one is answered with A-ABORT"),
+        ("A-ASSOCIATE-RQ", f"{limits.request_bytes} bytes; a longer one is answered with A-ABORT"),
+        ("Data set", f"{limits.instance_bytes} bytes; a longer one is answered with A-ABORT"),
+        ("From connection to A-ASSOCIATE-RQ; ARTIM", f"{limits.negotiation_s:g} s"),
+        ("One PDU, from its first byte to its last", f"{limits.pdu_s:g} s"),
         ("Silence on an association", f"{limits.idle_s:g} s, then A-ABORT"),
+        ("A whole association", f"{limits.association_s:g} s, then A-ABORT"),
         ("Series that one association keeps from completing", f"the last {OPEN_SERIES} it brought instances of"),
     ]
 

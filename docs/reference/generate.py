@@ -27,7 +27,18 @@ MEANINGS = {
     "listen.host": "Address to listen on: that of one network card, or `0.0.0.0` for all of them.",
     "listen.port": "Port to listen on; `0` takes a free one. Those below 1024, 104 among them, need a privilege.",
     "listen.processes": "How many processes receive. One, in this version.",
-    "listen.tls": "Not there yet.",
+    "listen.tls.certificate": "Certificate of the node, PEM, with it: TLS 1.2 or newer and nothing else on that port. "
+    "SIGHUP reads it again.",
+    "listen.tls.key": "Its key, PEM, without a password.",
+    "listen.tls.client_ca": "Who must have signed what a sender shows, PEM. Empty: a sender need show nothing.",
+    "listen.limits.associations": "Associations at once; one more is told to come later.",
+    "listen.limits.associations_per_peer": "The same, from one address.",
+    "listen.limits.pdu_bytes": "What senders are told they may send in one PDU.",
+    "listen.limits.instance_gib": "Longest image; a sender of a longer one is cut off.",
+    "listen.limits.request_s": "From connection to whole association request, TLS included.",
+    "listen.limits.pdu_s": "For one PDU, from its first byte to its last.",
+    "listen.limits.idle_s": "An association on which nothing comes for so long is ended.",
+    "listen.limits.association_s": "An association that lasts longer is ended.",
     "calling_ae": "Who may send: `any`, or a list of `ae_title` and, if wanted, `hosts` (names, addresses, networks).",
     "data_dir": "Where spool, ledger and derived series lie. On a disk that keeps what it was told to sync.",
     "database_url": "The ledger, as an SQLAlchemy URL. Empty: SQLite in `data_dir`; nothing else was tested.",
@@ -120,8 +131,9 @@ def page(name: str, text: str) -> str:
 
 def _keys(schema: Mapping[str, Any], fields: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for name, field in fields.items():
-        if "$ref" in field:
-            part = schema["$defs"][field["$ref"].rpartition("/")[2]]
+        reference = next((each["$ref"] for each in (field, *field.get("anyOf", ())) if "$ref" in each), None)
+        if reference is not None:
+            part = schema["$defs"][reference.rpartition("/")[2]]
             yield from _keys(schema, part["properties"], f"{prefix}{name}.")
         else:
             yield prefix + name, field
@@ -146,7 +158,7 @@ def _bounds(field: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _default(field: Mapping[str, Any]) -> str:
-    value = field["default"]
+    value = field.get("default", "needed")
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     return str(value)

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from dicom_node.app import receiver_limits
 from dicom_node.errors import RefusedToStart
+from dicom_node.receive.limits import ReceiverLimits
 from dicom_node.settings import CallingAe, CommitmentPeer, Settings, load_settings
 
 # key -> as YAML, as a variable, what comes of it; paths are relative to the file's folder
@@ -18,6 +20,14 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "listen.port": ("104", "104", 104),
     "listen.processes": ("1", "1", 1),
     "listen.tls": ("null", "null", None),
+    "listen.limits.associations": ("7", "7", 7),
+    "listen.limits.associations_per_peer": ("3", "3", 3),
+    "listen.limits.pdu_bytes": ("16384", "16384", 16384),
+    "listen.limits.instance_gib": ("0.5", "0.5", 0.5),
+    "listen.limits.request_s": ("2", "2", 2.0),
+    "listen.limits.pdu_s": ("9", "9", 9.0),
+    "listen.limits.idle_s": ("30", "30", 30.0),
+    "listen.limits.association_s": ("60", "60", 60.0),
     "calling_ae": ("[{ae_title: CT1, hosts: [h]}]", '[{"ae_title": "CT1", "hosts": ["h"]}]',
                    (CallingAe(ae_title="CT1", hosts=("h",)),)),
     "data_dir": ("data", "data", "BASE/data"),
@@ -73,8 +83,11 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def yaml_of(key: str, value: str) -> str:
-    part, _, name = key.partition(".")
-    return f"{part}: {{{name}: {value}}}\n" if name else f"{part}: {value}\n"
+    *parts, name = key.split(".")
+    nested = f"{name}: {value}"
+    for part in reversed(parts):
+        nested = f"{part}: {{{nested}}}"
+    return nested + "\n"
 
 
 def variable_of(key: str) -> str:
@@ -145,12 +158,24 @@ def test_relative_paths_lie_beside_the_file_and_not_where_the_command_runs(file:
     assert settings.targets_dir == site / "looks"
 
 
+def test_certificates_lie_beside_the_file_too(file: Path) -> None:
+    file.write_text("listen: {tls: {certificate: tls/node.pem, key: /etc/node.key}}\n")
+    tls = load_settings().listen.tls
+    assert tls is not None
+    assert (tls.certificate, tls.key, tls.client_ca) == (file.parent / "tls/node.pem", Path("/etc/node.key"), None)
+
+
+def test_the_limits_of_a_node_are_those_of_a_receiver() -> None:
+    assert receiver_limits(Settings().listen.limits) == ReceiverLimits()
+
+
 def test_the_environment_goes_before_the_file_and_leaves_its_other_keys(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file.write_text("listen: {host: 0.0.0.0, port: 104}\n")
     monkeypatch.setenv("DICOM_NODE__LISTEN__PORT", "11113")
-    assert load_settings().listen.model_dump() == {"host": "0.0.0.0", "port": 11113, "processes": 1, "tls": None}
+    listen = load_settings().listen
+    assert (listen.host, listen.port) == ("0.0.0.0", 11113)
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def test_a_failing_disk_is_answered_with_a700_and_leaves_nothing(
     spool.put(KEY, TRANSPORT, DATASET)
     with monkeypatch.context() as patch:
         if step == "write":
-            patch.setattr(durable, "write_file", fail)
+            patch.setattr(durable, "write_all", fail)
         else:
             patch.setattr(os, step, fail)
         with pytest.raises(InstanceRejected) as rejected:
