@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dicom_node.assemble.collector import Collector
+from dicom_node.assemble.paces import Paces
 from dicom_node.deliver.registry import DESTINATION_KINDS, destination
 from dicom_node.domain.clock import SystemClock
 from dicom_node.domain.ports import Catalogue, Destination
@@ -106,6 +107,7 @@ def open_pipeline(settings: Settings, *, spool: Spool, ledger: Ledger, executor:
     clock = SystemClock()
     registry = open_registry(settings)
     waits = settings.completeness
+    learned = Paces(ledger.pace_book, least_s=waits.settle_min_s, most_s=waits.silence_s)
 
     def reach(where: Mapping[str, Any]) -> Destination:
         return destination(where, settings.ae_title)
@@ -115,7 +117,9 @@ def open_pipeline(settings: Settings, *, spool: Spool, ledger: Ledger, executor:
             spool=spool,
             results=open_results(settings),
             ledger=ledger,
-            collector=Collector(clock, settle_s=waits.settle_s, silence_s=waits.silence_s),
+            collector=Collector(
+                clock, settle_s=learned if waits.settle_s is None else waits.settle_s, silence_s=waits.silence_s
+            ),
             rules=LiveRules(settings.rules, partial(catalogue, registry)),
             registry=registry,
             executor=executor,

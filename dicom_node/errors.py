@@ -5,6 +5,7 @@
     NodeError
     ├── RefusedToStart         configuration or rules cannot be used: print one line, exit 1
     ├── InstanceRejected       answer the sender with `status`, store nothing
+    ├── AssociationLost        the sender did not release it: what it brought may be a part
     ├── SeriesRefused          the series cannot become a volume: HELD, with the reason
     ├── JobHeld                the model's contract or the output gate says no: HELD, with the reason
     ├── JobFailed              the model broke: tried again a few times, then FAILED
@@ -40,6 +41,10 @@ class InstanceRejected(NodeError):
         super().__init__(f"0x{status:04X} {comment}")
         self.status = status
         self.comment = comment
+
+
+class AssociationLost(NodeError):
+    """An association that was aborted, or whose connection was lost."""
 
 
 class SeriesRefused(NodeError):

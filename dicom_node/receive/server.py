@@ -255,7 +255,7 @@ class Receiver:
         if session is None:
             return
         try:
-            session.close()
+            session.close(broke_off=not association.is_released)
         finally:
             self.counters.ended()
             log.info(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
 
 from pydicom.uid import UID
@@ -12,7 +12,7 @@ from pydicom.uid import UID
 from dicom_node.dimse.statuses import DATA_SET_DOES_NOT_MATCH, SOP_CLASS_NOT_SUPPORTED
 from dicom_node.domain.instance import InstanceKey, Stored, Transport
 from dicom_node.domain.ports import InstanceStore
-from dicom_node.errors import InstanceRejected
+from dicom_node.errors import AssociationLost, InstanceRejected
 from dicom_node.receive.key import key_of
 
 OPEN_SERIES = 8
@@ -96,12 +96,20 @@ class Session:
             self._open[series_uid] = context
         self._open.move_to_end(series_uid)
 
-    def close(self) -> None:
-        """Let go of the series; the association has ended, in whichever way."""
-        with ExitStack() as stack:
+    def close(self, *, broke_off: bool = False) -> None:
+        """Let go of the series: the association has ended.
+
+        Parameters
+        ----------
+        broke_off
+            Whether the sender did not release it.
+        """
+        with suppress(AssociationLost), ExitStack() as stack:
             for context in self._open.values():
                 stack.push(context)
             self._open.clear()
+            if broke_off:
+                raise AssociationLost
 
 
 def _check_named_alike(request: StoreRequest, key: InstanceKey) -> None:

@@ -25,7 +25,7 @@ from pydicom.uid import UID
 
 from dicom_node.domain.instance import InstanceKey, Stored, Transport
 from dicom_node.domain.provenance import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dicom_node.errors import InstanceRejected
+from dicom_node.errors import AssociationLost, InstanceRejected
 from dicom_node.spool import durable
 
 OUT_OF_RESOURCES = 0xA700  # PS3.4 table B.2-1
@@ -35,7 +35,7 @@ _LARGEST_NUMBER = 10**9
 
 # A zero preamble: the sender's may hold an executable, and nothing of it is data (PS3.10 7.1)
 _PREAMBLE = bytes(128) + b"DICM"
-_INSTANCE, _CONFLICT, _SENDER, _REVISION = ".dcm", ".conflict", ".sender", ".revision"
+_INSTANCE, _CONFLICT, _SENDER, _LOST, _REVISION = ".dcm", ".conflict", ".sender", ".lost", ".revision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +121,23 @@ class Spool:
             fcntl.flock(file, fcntl.LOCK_EX)
             # locked before it is seen: a mark without a lock counts as left over
             marker = (self._incoming / name).rename(folder / (name + _SENDER))
+            for lost in folder.glob("*" + _LOST):
+                lost.unlink(missing_ok=True)
             try:
                 yield
+            except AssociationLost:
+                (folder / (name + _LOST)).touch()
+                raise
             finally:
                 marker.unlink(missing_ok=True)
 
     def is_sender_connected(self, folder: str) -> bool:
         """Tell whether any process holds a mark in a series folder; marks of dead processes are removed."""
         return any(not _removed_as_left_over(path) for path in (self._series / folder).glob("*" + _SENDER))
+
+    def has_broken_off(self, folder: str) -> bool:
+        """Tell whether the last association that brought a series was lost: the rest may be on its way."""
+        return any((self._series / folder).glob("*" + _LOST))
 
     def folders(self) -> list[str]:
         """Return the names of all series folders."""
@@ -230,6 +239,11 @@ class Spool:
 def folder_name(series_uid: str) -> str:
     """Return the name of a series' folder."""
     return _name(series_uid)
+
+
+def instance_name(sop_instance_uid: str) -> str:
+    """Return the name of an instance's file in its folder, without what stands behind the dot."""
+    return _name(sop_instance_uid)
 
 
 def _name(uid: str) -> str:

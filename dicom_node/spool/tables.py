@@ -75,3 +75,10 @@ deliveries_table = Table(
     Column("next_attempt", UtcTime, nullable=False),
     Column("reason", Text),
 )
+
+paces_table = Table(
+    "paces",
+    metadata,
+    Column("calling_ae", String(16), primary_key=True),
+    Column("pauses_s", JSON, nullable=False),
+)

@@ -18,6 +18,7 @@ READING = (
     ("jobs", "list"),
     ("jobs", "show", "x"),
     ("jobs", "retry", "x"),
+    ("jobs", "retract", "x"),
 )
 
 
@@ -116,7 +117,7 @@ def test_what_is_not_in_the_ledger_is_refused_with_where_to_look(run: Any, confi
 
 @pytest.mark.parametrize("command", READING)
 def test_looking_where_no_node_has_run_says_so_and_leaves_nothing(run: Any, tmp_path: Path, command: Any) -> None:
-    refusal = run(*command, *(("--json",) if "retry" not in command else ())).refusal
+    refusal = run(*command, *(("--json",) if command[1] in ("list", "show") else ())).refusal
     assert refusal.startswith(f"dicom-node: no node has run here: there is no ledger in {tmp_path / 'var'}; name")
     assert list(tmp_path.iterdir()) == []
 
