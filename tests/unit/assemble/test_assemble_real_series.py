@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +18,11 @@ from dicom_node.assemble.frames import read_frames
 from dicom_node.assemble.gate import refusal, series_refusal
 from dicom_node.assemble.stacks import split
 from dicom_node.assemble.volume import read_volume
+from dicom_node.cli.folders import SeriesOnDisk
 
 pytestmark = pytest.mark.real_data
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "explanation" / "assembly.md"
 
 
 class Row(NamedTuple):
@@ -123,7 +127,14 @@ def test_when_a_series_is_known_to_be_complete(real_series, name):
     multi_frame = name.endswith(("_enhanced", "_norm"))
     assert (shape.whole is not None) is multi_frame
     assert (shape.gapless is None) is (name == "ct_ge_hispeed_head_tilt")
-    assert shape.counted is None
+    assert (shape.counted is not None) is name.startswith("philips")
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_the_page_of_real_series_says_what_they_are(real_series, name):
+    made = runpy.run_path(str(PAGE.with_name("generate.py")))
+    series = SeriesOnDisk("", split(frames_in(real_series / name)), None)
+    assert made["row"](f"dicom/{name}", series) in PAGE.read_text(encoding="utf-8")
 
 
 def test_the_ge_series_does_not_complete_while_it_comes(real_series, clock):
