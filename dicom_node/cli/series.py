@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -65,7 +66,8 @@ def show_series(
         for each in spool.conflicts(series.folder)
     ]
     senders = [_pace(settings, paces.get(title, Pace(title))) for title in senders_of(spool.instances(series.folder))]
-    jobs = [{"id": job.id, "rule": job.rule, "state": job.state, "reason": job.reason} for job in of_series]
+    columns = ("id", "rule", "revision", "state", "reason")
+    jobs = [{name: getattr(job, name) for name in columns} for job in of_series]
     if json:
         show_json(
             {**_row(series), "conflicts": conflicts, "evidence": series.evidence, "jobs": jobs, "senders": senders}
@@ -73,11 +75,51 @@ def show_series(
         return
     show_fields({**asdict(series), "state": series.state.value})
     typer.echo("")
-    show_table(("job", "rule", "state", "reason"), [list(job.values()) for job in jobs], empty="No jobs.")
+    show_table(("job", *columns[1:]), [list(job.values()) for job in jobs], empty="No jobs.")
     for sender in senders:
         typer.echo(f"sent by {shown(sender['calling_ae'])}: {_settles(sender)}")
     for conflict in conflicts:
         typer.echo(f"came again with other content, set aside: {conflict['sop_instance_uid']} {conflict['received']}")
+
+
+@app.command("export", epilog=example("dicom-node series export 1.2.840.113619.2.5.1 --nifti OUT_FOLDER"))
+def export_series(
+    uid: Annotated[str, typer.Argument(help="SeriesInstanceUID, as `series list` shows it.")],
+    nifti: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write a .nii.gz file for each stack.")],
+    config: Config = None,
+) -> None:
+    """Write the volumes of a received series as NIfTI: the same voxels that a model would see.
+
+    What the gate refuses is not written, but told. Exit status 1 when nothing could be written.
+    """
+    settings = settings_of(config)
+    with ledger_of(settings) as ledger:
+        series = ledger.find_series(uid)
+    from dicom_node.app import open_spool
+    from dicom_node.assemble.volume import read_volume
+    from dicom_node.cli.folders import series_of
+    from dicom_node.cli.nifti import write_new_nifti
+    from dicom_node.errors import NotFound, SeriesRefused
+
+    if series is None:
+        raise NotFound(f"no series {shown(uid)}: `dicom-node series list` shows them")
+    found = series_of(open_spool(settings).sealed(series.folder, series.revision))
+    if found is None:
+        raise NotFound(f"no images of {shown(uid)} are in the spool any more: send it again")
+    if found.refused:
+        raise SeriesRefused(f"{shown(uid)}: {found.refused}")
+    written = 0
+    for number, stack in enumerate(found.stacks, start=1):
+        path = nifti / f"{series.series_number or 0}-{number:02d}.nii.gz"
+        try:
+            write_new_nifti(path, read_volume(stack))
+        except SeriesRefused as refused:
+            typer.echo(f"{shown(stack.label) or 'the only stack'}: not written: {refused}", err=True)
+        else:
+            written += 1
+            typer.echo(f"{path}: {len(stack.frames)} slices{f', {shown(stack.label)}' if stack.label else ''}")
+    if not written:
+        raise SeriesRefused(f"{shown(uid)}: nothing of it could be written, for the reasons above")
 
 
 def _pace(settings: Settings, pace: Pace) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from highdicom.legacy import LegacyConvertedEnhancedMRImage
 from highdicom.spatial import get_volume_positions
 from pydicom import dcmread
 
@@ -119,6 +120,18 @@ def test_the_two_phantom_series_lie_on_one_grid_and_are_two_scans(real_series):
     assert classic.affine == pytest.approx(enhanced.affine, abs=1e-6)
     assert np.corrcoef(classic.voxels.ravel(), enhanced.voxels.ravel())[0, 1] > 0.99
     assert not np.array_equal(classic.voxels / classic.voxels.max(), enhanced.voxels / enhanced.voxels.max())
+
+
+@pytest.mark.filterwarnings("ignore")  # highdicom quotes what is unusual in the source
+def test_a_series_converted_to_one_enhanced_object_is_the_same_volume_voxel_by_voxel(real_series, tmp_path):
+    (classic,) = split(frames_in(real_series / "philips_ingenia3t_phantom_t1ffe_classic"))
+    sources = [dcmread(frame.path) for frame in classic.frames]
+    multi = LegacyConvertedEnhancedMRImage(sources, "1.2.826.1", 1, "1.2.826.2", 1)
+    multi.save_as(tmp_path / "enhanced.dcm")
+    (enhanced,) = split(read_frames(tmp_path / "enhanced.dcm").frames)
+    one, other = read_volume(classic), read_volume(enhanced)
+    assert np.array_equal(one.voxels, other.voxels)
+    assert np.array_equal(one.affine, other.affine)
 
 
 @pytest.mark.parametrize("name", TABLE)
