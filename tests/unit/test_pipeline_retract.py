@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from dicom3tools import errors
+from dicom3tools import errors, output
 from fake_clock import FakeClock
 from harness import RULES, Harness
 from made_series import a_few
@@ -75,6 +75,8 @@ def test_a_replaced_result_is_rejected_wherever_it_was_sent(node: Harness, tmp_p
     assert node.pacs["PACS"].series()[second.derived_series_uid] == 20
     (file,) = (tmp_path / "derived").glob("*-rejection/*.dcm")
     assert errors(file) == set()
+    derived_files = node.results.paths(first.id)
+    assert "Error" not in output("dcentvfy", file, *derived_files[:2])
 
 
 def test_a_result_that_was_not_sent_yet_is_not_sent_and_needs_no_note(node: Harness) -> None:
