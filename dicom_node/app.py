@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dicom_node.assemble.collector import Collector
+from dicom_node.assemble.paces import Paces
 from dicom_node.audit.message import AuditSource
 from dicom_node.audit.receivers import AuditFile, AuditReceiver, SyslogReceiver, tls_context
 from dicom_node.auditing import Auditor
@@ -208,6 +209,7 @@ def open_pipeline(settings: Settings, *, spool: Spool, ledger: Ledger, executor:
     clock = SystemClock()
     registry = open_registry(settings)
     waits = settings.completeness
+    learned = Paces(ledger.pace_book, least_s=waits.settle_min_s, most_s=waits.silence_s)
 
     def reach(where: Mapping[str, Any]) -> Destination:
         return destination(where, settings.ae_title)
@@ -217,7 +219,9 @@ def open_pipeline(settings: Settings, *, spool: Spool, ledger: Ledger, executor:
             spool=spool,
             results=open_results(settings),
             ledger=ledger,
-            collector=Collector(clock, settle_s=waits.settle_s, silence_s=waits.silence_s),
+            collector=Collector(
+                clock, settle_s=learned if waits.settle_s is None else waits.settle_s, silence_s=waits.silence_s
+            ),
             rules=LiveRules(settings.rules, partial(catalogue, registry), partial(_publish, ledger, clock)),
             registry=registry,
             executor=executor,
@@ -225,5 +229,6 @@ def open_pipeline(settings: Settings, *, spool: Spool, ledger: Ledger, executor:
             clock=clock,
             settings=settings,
             serial_number=identity(settings.data_dir).serial_number,
+            performed=ledger.performed_steps,
         )
     )

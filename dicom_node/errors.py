@@ -7,6 +7,7 @@
     ├── InstanceRejected       answer the sender with `status`, store nothing
     ├── RequestRefused         answer an N-ACTION, N-CREATE or N-SET with `status`, change nothing
     ├── ProtocolBroken         the peer does not keep to the Standard: A-ABORT, close
+    ├── AssociationLost        the sender did not release it: what it brought may be a part
     ├── SeriesRefused          the series cannot become a volume: HELD, with the reason
     ├── JobHeld                the model's contract or the output gate says no: HELD, with the reason
     ├── JobFailed              the model broke: tried again a few times, then FAILED
@@ -78,6 +79,10 @@ class ProtocolBroken(NodeError):
     def __init__(self, reason: int, why: str) -> None:
         super().__init__(why)
         self.reason = reason
+
+
+class AssociationLost(NodeError):
+    """An association that was aborted, or whose connection was lost."""
 
 
 class SeriesRefused(NodeError):

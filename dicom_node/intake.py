@@ -11,6 +11,7 @@ from typing import TypeVar
 import structlog
 
 from dicom_node.assemble.collector import Closed
+from dicom_node.assemble.completeness import Told
 from dicom_node.boundary import Boundary
 from dicom_node.domain.series import Series, SeriesEvent, SeriesState
 from dicom_node.parts import Parts
@@ -73,21 +74,20 @@ class Intake:
             return False  # what came since then is late, but nothing is decided yet on what came before
         elif series.state is not SeriesState.RECEIVING and not self._is_reopened(series, paths):
             return True
-        connected = self._parts.spool.is_sender_connected(folder)
-        told, missing = self._performed(series, paths)
-        # images that the scanner lists and that are not here are on their way as those of an open association are
-        self._parts.collector.observe(folder, paths, sender_connected=connected or missing > 0, told=told)
+        spool = self._parts.spool
+        connected = spool.is_sender_connected(folder) or spool.has_broken_off(folder)
+        series_uid = series.series_uid if series is not None else self._parts.spool.identify(folder).series_uid
+        told = self._told(series_uid, paths)
+        self._parts.collector.observe(folder, paths, sender_connected=connected, told=told)
         return True  # RECEIVING: looked into at every tick
 
-    def _performed(self, series: Series | None, paths: Sequence[Path]) -> tuple[str | None, int]:
-        """Return what the scanner says of a series once all that it made is here, and how much of it is not."""
-        made = self._ledger.performed_steps.performed(series.series_uid) if series is not None else None
-        if made is None:
-            return None, 0
-        missing = len({instance_name(uid) for uid in made} - {path.stem for path in paths})
-        if missing:
-            return None, missing
-        return f"the scanner says that it made {len(made)} instances, and all are here (MPPS)", 0
+    def _told(self, series_uid: str, paths: Sequence[Path]) -> Told | None:
+        """Compare what is there with what the scanner says that it made (MPPS, PS3.4 F.7)."""
+        made = self._parts.performed.performed(series_uid) if self._parts.performed is not None else None
+        if not made:
+            return None
+        missing = {instance_name(uid) for uid in made} - {path.stem for path in paths}
+        return Told(f"all {len(made)} instances that the scanner's MPPS names", len(missing))
 
     def _add(self, folder: str) -> None:
         key, now = self._parts.spool.identify(folder), self._clock.now()

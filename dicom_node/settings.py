@@ -71,7 +71,8 @@ class CallingAe(_Part):
 class Completeness(_Part):
     """When a series counts as complete; see docs/explanation/completeness.md."""
 
-    settle_s: float = Field(default=2, ge=0)
+    settle_s: float | None = Field(default=None, ge=0)
+    settle_min_s: float = Field(default=1, ge=0)
     silence_s: float = Field(default=30, gt=0)
     late: Literal["never", "replace", "new_series"] = "replace"
 

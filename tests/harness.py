@@ -18,7 +18,7 @@ from pydicom import Dataset, dcmread
 from dicom_node.app import catalogue
 from dicom_node.assemble.collector import Collector
 from dicom_node.domain.job import Job
-from dicom_node.domain.ports import DeliveryReport, InferenceOutcome, InferenceRequest
+from dicom_node.domain.ports import DeliveryReport, InferenceOutcome, InferenceRequest, Performed
 from dicom_node.domain.series import Series
 from dicom_node.errors import DeliveryDeferred, JobHeld
 from dicom_node.parts import Parts
@@ -116,7 +116,7 @@ class Harness:
         self.settings = Settings(completeness=Completeness(settle_s=2, silence_s=30, late=late))  # type: ignore[arg-type]
         self.start()
 
-    def start(self) -> None:
+    def start(self, performed: Performed | None = None) -> None:
         """Begin as a node does after any end: nothing is known but what is on the disk."""
         parts = Parts(
             spool=self.spool,
@@ -130,6 +130,7 @@ class Harness:
             clock=self.clock,
             settings=self.settings,
             serial_number="TEST",
+            performed=performed or self.ledger.performed_steps,
         )
         self.pipeline = Pipeline(parts)
         self.pipeline.reconcile()

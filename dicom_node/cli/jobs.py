@@ -74,6 +74,23 @@ def retry_job(job_id: JobId, config: Config = None) -> None:
     typer.echo(f"job {job.id} is {job.state}: a running node takes it next")
 
 
+@app.command("retract", epilog=example("dicom-node jobs retract 3f2a9c01b7de"))
+def retract_job(job_id: JobId, config: Config = None) -> None:
+    """Take back what a job sent: a rejection note goes wherever the derived series went."""
+    settings = settings_of(config)
+    from dicom_node.domain.clock import SystemClock
+    from dicom_node.errors import IllegalTransition, NodeError
+
+    with ledger_of(settings) as ledger:
+        try:
+            job = ledger.retract(job_id, SystemClock().now())
+        except IllegalTransition:
+            state = ledger.job(job_id).state
+            raise NodeError(f"job {job_id} is {state}: there is nothing that was sent and is not taken back") from None
+        where = ", ".join(each.destination for each in ledger.deliveries(job_id) if each.state == "RETRACTING")
+    typer.echo(f"job {job.id} is {job.state}: a running node sends a rejection note to {where}")
+
+
 def _awaited(ledger: Ledger, job: Job) -> str | None:
     """Say what keeps a delivery that is under way, or for which hours a job waits."""
     if job.state == "QUEUED" and job.window is not None:

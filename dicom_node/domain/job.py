@@ -25,6 +25,7 @@ class JobState(StrEnum):
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"
     SUPERSEDED = "SUPERSEDED"
+    RETRACTED = "RETRACTED"
 
 
 class JobEvent(StrEnum):
@@ -39,6 +40,7 @@ class JobEvent(StrEnum):
     FAILED = "failed"
     RETRIED = "retried"
     SUPERSEDED = "superseded"
+    RETRACTED = "retracted"
 
 
 _S, _E = JobState, JobEvent
@@ -63,6 +65,13 @@ JOB_TRANSITIONS: dict[tuple[JobState, JobEvent], JobState] = {
     (_S.HELD, _E.SUPERSEDED): _S.SUPERSEDED,
     (_S.FAILED, _E.RETRIED): _S.QUEUED,
     (_S.FAILED, _E.SUPERSEDED): _S.SUPERSEDED,
+    (_S.DELIVERING, _E.RETRACTED): _S.RETRACTED,
+    (_S.DELIVERED, _E.RETRACTED): _S.RETRACTED,
+    (_S.FAILED, _E.RETRACTED): _S.RETRACTED,
+    # a rejection note that a destination refused is sent again
+    (_S.RETRACTED, _E.RETRACTED): _S.RETRACTED,
+    (_S.SUPERSEDED, _E.RETRACTED): _S.SUPERSEDED,
+    (_S.RETRACTED, _E.SENDING): _S.RETRACTED,
     # work that was under way when a later revision superseded the job ends without effect
     (_S.SUPERSEDED, _E.INTERRUPTED): _S.SUPERSEDED,
     (_S.SUPERSEDED, _E.ENCODED): _S.SUPERSEDED,
@@ -137,7 +146,8 @@ class Job:
             state = JOB_TRANSITIONS[self.state, event]
         except KeyError:
             raise IllegalTransition(f"job {self.id}", self.state, event) from None
-        return replace(self, state=state, times={**self.times, state.lower(): at}, **changes)
+        times = self.times if state is self.state else {**self.times, state.lower(): at}
+        return replace(self, state=state, times=times, **changes)
 
 
 def job_id(series_uid: str, revision: int, stack: str, rule: str, output: str = "") -> str:

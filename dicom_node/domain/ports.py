@@ -12,6 +12,7 @@ from typing import Protocol
 from pydantic import BaseModel
 
 from dicom_node.domain.instance import InstanceKey, Stored, Transport
+from dicom_node.domain.pace import Pace
 from inference.output import Output
 from inference.volume import Volume
 
@@ -70,7 +71,11 @@ class InstanceStore(Protocol):
         ...
 
     def sender_connected(self, series_uid: str) -> AbstractContextManager[None]:
-        """Mark, until the context ends or the process dies, that an association which brought this series is open."""
+        """Mark, until the context ends or the process dies, that an association which brought this series is open.
+
+        When the context ends with `AssociationLost`, it is remembered that the association broke off, until another
+        one brings this series.
+        """
         ...
 
 
@@ -211,4 +216,16 @@ class Performed(Protocol):
         None while it has not, and where it never does; also where the step was discontinued: what it lists then is
         what there is, and not what was meant to be.
         """
+        ...
+
+
+class PaceBook(Protocol):
+    """Where the paces of senders are kept."""
+
+    def paces(self) -> Sequence[Pace]:
+        """Return what is known of all senders."""
+        ...
+
+    def keep(self, pace: Pace) -> None:
+        """Write down what is known of one sender now."""
         ...

@@ -184,17 +184,17 @@ class Acceptor:
         contexts = agree(request.contexts, house.supported)
         house.counters.accepted()
         log.info("association_accepted", calling_ae=session.calling_ae, called_ae=session.called_ae, peer=session.peer)
+        ending = None
         try:
-            if house.library.serves(contexts):
-                return self._hand_over(raw)
-            return self._exchange(request, contexts)
+            ending = self._hand_over(raw) if house.library.serves(contexts) else self._exchange(request, contexts)
+            return ending
         finally:
             house.counters.ended()
-            self._let_go()
+            self._let_go(broke_off=ending is None or ending.outcome != "released")
 
-    def _let_go(self) -> None:
+    def _let_go(self, *, broke_off: bool) -> None:
         try:
-            self._session.close()
+            self._session.close(broke_off=broke_off)
         except OSError as error:  # the kernel drops the marks with their files; the peer is still to get its answer
             log.error("series_not_let_go", peer=self._session.peer, reason=error.strerror or type(error).__name__)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
 
 from dicom_node.domain.instance import InstanceKey, Transport
 from dicom_node.domain.ports import IncomingInstance, InstanceStore
+from dicom_node.errors import AssociationLost
 
 OPEN_SERIES = 8
 """Series that one association keeps open: a sender works on few at a time, and each may cost a file handle."""
@@ -63,9 +64,17 @@ class Session:
             self._open[series_uid] = context
         self._open.move_to_end(series_uid)
 
-    def close(self) -> None:
-        """Let go of the series; the association has ended, in whichever way."""
-        with ExitStack() as stack:
+    def close(self, *, broke_off: bool = False) -> None:
+        """Let go of the series: the association has ended.
+
+        Parameters
+        ----------
+        broke_off
+            Whether the sender did not release it.
+        """
+        with suppress(AssociationLost), ExitStack() as stack:
             for context in self._open.values():
                 stack.push(context)
             self._open.clear()
+            if broke_off:
+                raise AssociationLost

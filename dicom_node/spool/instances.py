@@ -22,6 +22,7 @@ from pydicom.filereader import read_file_meta_info
 
 from dicom_node.domain.instance import InstanceKey, Stored, Transport
 from dicom_node.domain.provenance import IMPLEMENTATION_CLASS_UID
+from dicom_node.errors import AssociationLost
 from dicom_node.spool import durable
 from dicom_node.spool.file_meta import read_meta
 from dicom_node.spool.incoming import CONFLICT, INSTANCE, IncomingInstance, rejected
@@ -29,7 +30,7 @@ from dicom_node.spool.incoming import CONFLICT, INSTANCE, IncomingInstance, reje
 _LARGEST_NUMBER = 10**9
 """IS ends at 2**31 (PS3.5 6.2), and derived series are numbered above their source."""
 
-_SENDER, _REVISION = ".sender", ".revision"
+_SENDER, _LOST, _REVISION = ".sender", ".lost", ".revision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,12 @@ class Spool:
                 raise
             try:
                 self._mark(folder.name, 1)
+                for lost in folder.glob("*" + _LOST):
+                    lost.unlink(missing_ok=True)
                 yield
+            except AssociationLost:
+                (folder / (name + _LOST)).touch()
+                raise
             finally:
                 self._mark(folder.name, -1)
                 marker.unlink(missing_ok=True)
@@ -147,6 +153,10 @@ class Spool:
     def is_sender_connected(self, folder: str) -> bool:
         """Tell whether any process holds a mark in a series folder; marks of dead processes are removed."""
         return any(not _removed_as_left_over(path) for path in (self._series / folder).glob("*" + _SENDER))
+
+    def has_broken_off(self, folder: str) -> bool:
+        """Tell whether the last association that brought a series was lost: the rest may be on its way."""
+        return any((self._series / folder).glob("*" + _LOST))
 
     def folders(self) -> list[str]:
         """Return the names of all series folders."""

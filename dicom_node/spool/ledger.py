@@ -7,22 +7,24 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, Table, func, insert, or_, select, text, update
+from sqlalchemy import Connection, RowMapping, Select, Table, and_, func, insert, or_, select, text, update
 
 from dicom_node.domain.delivery import Delivery, DeliveryEvent, DeliveryState, outcome
 from dicom_node.domain.job import Job, JobEvent, JobState
 from dicom_node.domain.series import Series, SeriesEvent, SeriesState
 from dicom_node.domain.window import Window
-from dicom_node.errors import NotFound, SeriesRefused
+from dicom_node.errors import IllegalTransition, NotFound, SeriesRefused
 from dicom_node.spool.audit_trail import AuditTrail
 from dicom_node.spool.commitments import Commitments
 from dicom_node.spool.database import open_database
+from dicom_node.spool.delivery_rows import deliveries_of, delivery_of, retract_deliveries, save_delivery
 from dicom_node.spool.kept_facts import KeptFacts
+from dicom_node.spool.pace_book import LedgerPaceBook
 from dicom_node.spool.performed_steps import PerformedSteps
 from dicom_node.spool.rules_versions import RulesVersions
 from dicom_node.spool.tables import deliveries_table, jobs_table, series_table
 
-SUPERSEDABLE = frozenset(JobState) - {JobState.CANCELLED, JobState.SUPERSEDED}
+SUPERSEDABLE = frozenset(JobState) - {JobState.CANCELLED, JobState.SUPERSEDED, JobState.RETRACTED}
 
 
 class Ledger:
@@ -47,6 +49,7 @@ class Ledger:
         self.commitments = Commitments(self._engine)
         self.performed_steps = PerformedSteps(self._engine)
         self.audit_trail = AuditTrail(self._engine)
+        self.pace_book = LedgerPaceBook(self._engine)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -176,9 +179,30 @@ class Ledger:
         with self._engine.begin() as connection:
             job = _change_job(connection, job_id, event, at, **changes)
             if event is JobEvent.RETRIED:
-                for delivery in _deliveries(connection, job_id):
-                    _save_delivery(connection, delivery.after(DeliveryEvent.RETRIED, next_attempt=at, reason=None))
+                for delivery in deliveries_of(connection, job_id):
+                    save_delivery(connection, delivery.after(DeliveryEvent.RETRIED, next_attempt=at, reason=None))
             return job
+
+    def retract(self, job_id: str, at: datetime) -> Job:
+        """Have what a job sent rejected wherever it was sent, and return the job; see `dicom_node.outbox`.
+
+        A rejection that a destination refused is tried again.
+
+        Raises
+        ------
+        NotFound
+            When there is no such job.
+        IllegalTransition
+            When nothing of it was sent, or all of that is rejected already.
+        """
+        with self._engine.begin() as connection:
+            before = _get_job(connection, job_id)
+            job = before.after(JobEvent.RETRACTED, at)
+            if not retract_deliveries(connection, before, at):
+                raise IllegalTransition(f"job {job_id}", before.state, JobEvent.RETRACTED)
+            if job.state is not before.state:
+                _change_job(connection, job_id, JobEvent.RETRACTED, at, reason="retracted by hand")
+            return _get_job(connection, job_id)
 
     def is_derived(self, series_uid: str) -> bool:
         """Tell whether a series is one that this node made."""
@@ -189,10 +213,10 @@ class Ledger:
     def deliveries(self, job_id: str) -> list[Delivery]:
         """Return the deliveries of a job."""
         with self._reader.connect() as connection:
-            return _deliveries(connection, job_id)
+            return deliveries_of(connection, job_id)
 
     def due(self, now: datetime, *, longest_wait: timedelta) -> list[Delivery]:
-        """Return the deliveries of encoded jobs whose time has come, in the order they are to be tried.
+        """Return the deliveries and rejections whose time has come, in the order they are to be tried.
 
         Parameters
         ----------
@@ -206,23 +230,34 @@ class Ledger:
             select(deliveries_table)
             .join(jobs_table)
             .where(
-                jobs_table.c.state.in_((JobState.ENCODED, JobState.DELIVERING)),
-                deliveries_table.c.state == DeliveryState.WAITING,
+                or_(
+                    and_(
+                        jobs_table.c.state.in_((JobState.ENCODED, JobState.DELIVERING)),
+                        deliveries_table.c.state == DeliveryState.WAITING,
+                    ),
+                    deliveries_table.c.state == DeliveryState.RETRACTING,
+                ),
                 or_(at <= now, at > now + longest_wait),
             )
             .order_by(jobs_table.c.priority, at, deliveries_table.c.job_id)
         )
-        return [_delivery(row) for row in self._read(query)]
+        return [delivery_of(row) for row in self._read(query)]
 
     def change_delivery(
         self, delivery: Delivery, event: DeliveryEvent, at: datetime, *, next_attempt: datetime, reason: str | None
     ) -> Job:
-        """Record what came of an attempt, and return its job, which ends with the last of its deliveries."""
+        """Record what came of an attempt, and return its job, which ends with the last of its deliveries.
+
+        What came of sending a series that was retracted meanwhile is of no interest: its rejection goes after it.
+        """
         with self._engine.begin() as connection:
             job = _get_job(connection, delivery.job_id)
-            _save_delivery(connection, delivery.after(event, next_attempt=next_attempt, reason=reason))
-            ended = outcome(_deliveries(connection, job.id))
-            if ended is None:
+            (now,) = (each for each in deliveries_of(connection, job.id) if each.destination == delivery.destination)
+            if now.state is not delivery.state:
+                return job
+            save_delivery(connection, delivery.after(event, next_attempt=next_attempt, reason=reason))
+            ended = outcome(deliveries_of(connection, job.id))
+            if ended is None or delivery.state is DeliveryState.RETRACTING:
                 return job
             job_event, said = ended
             return _change_job(connection, job.id, job_event, at, reason=said)
@@ -249,10 +284,6 @@ def _series(row: RowMapping) -> Series:
 def _job(row: RowMapping) -> Job:
     times = {state: datetime.fromisoformat(at) for state, at in row["times"].items()}
     return Job(**{**row, "state": JobState(row["state"]), "times": times})
-
-
-def _delivery(row: RowMapping) -> Delivery:
-    return Delivery(**{**row, "state": DeliveryState(row["state"])})
 
 
 def _job_values(job: Job) -> dict[str, Any]:
@@ -297,6 +328,7 @@ def _supersede(connection: Connection, series: Series, at: datetime) -> None:
         jobs_table.c.state.in_(SUPERSEDABLE),
     )
     for job_id in connection.execute(earlier).scalars().all():
+        retract_deliveries(connection, _get_job(connection, job_id), at)
         _change_job(connection, job_id, JobEvent.SUPERSEDED, at, reason=f"revision {series.revision} replaces it")
 
 
@@ -320,16 +352,3 @@ def _free_series_number(connection: Connection, study_uid: str, wanted: int) -> 
     while wanted in taken:
         wanted += 1
     return wanted
-
-
-def _deliveries(connection: Connection, job_id: str) -> list[Delivery]:
-    query = select(deliveries_table).where(deliveries_table.c.job_id == job_id)
-    return [_delivery(row) for row in connection.execute(query).mappings()]
-
-
-def _save_delivery(connection: Connection, delivery: Delivery) -> None:
-    where = (
-        deliveries_table.c.job_id == delivery.job_id,
-        deliveries_table.c.destination == delivery.destination,
-    )
-    connection.execute(update(deliveries_table).where(*where).values(asdict(delivery)))

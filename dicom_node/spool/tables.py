@@ -168,3 +168,10 @@ audit_messages_table = Table(
     Column("at", UtcTime, nullable=False),
     Column("message", Text, nullable=False),
 )
+
+paces_table = Table(
+    "paces",
+    metadata,
+    Column("calling_ae", String(16), primary_key=True),
+    Column("pauses_s", JSON, nullable=False),
+)

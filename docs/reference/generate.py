@@ -43,7 +43,10 @@ MEANINGS = {
     "data_dir": "Where spool, ledger and derived series lie. On a disk that keeps what it was told to sync.",
     "database_url": "The ledger, as an SQLAlchemy URL. Empty: SQLite in `data_dir`; nothing else was tested.",
     "rules": "The rules file. It is read again when it changes.",
-    "completeness.settle_s": "How long nothing may have come before geometry or a count is believed.",
+    "completeness.settle_s": "How long nothing may have come before geometry or a count is believed. Empty: "
+    "learned for each sender.",
+    "completeness.settle_min_s": "The shortest time that is learned; the longest, and that of a new sender, is "
+    "`silence_s`.",
     "completeness.silence_s": "How long nothing may have come before a series is taken as it is.",
     "completeness.late": "What an instance does that comes after its series was complete.",
     "infer.executor": "Where models run: on this machine.",

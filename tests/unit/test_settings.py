@@ -34,6 +34,7 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "database_url": ("sqlite:///x", "sqlite:///x", "sqlite:///x"),
     "rules": ("site/rules.yaml", "site/rules.yaml", "BASE/site/rules.yaml"),
     "completeness.settle_s": ("0.5", "0.5", 0.5),
+    "completeness.settle_min_s": ("0.2", "0.2", 0.2),
     "completeness.silence_s": ("60", "60", 60.0),
     "completeness.late": ("never", "never", "never"),
     "infer.executor": ("local", "local", "local"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 from dicom_node.domain.instance import InstanceKey, Transport
 from dicom_node.receive.session import Session
+from dicom_node.spool.instances import Spool
 
 
 class Store:
@@ -62,3 +64,15 @@ def test_every_series_is_let_go_even_when_one_cannot_be() -> None:
     with pytest.raises(OSError, match="No space left"):
         session.close()
     assert sorted(store.events[-2:]) == ["close 1.1", "close 1.2"]
+
+
+def test_every_series_of_an_association_that_breaks_off_is_told_so_and_of_one_that_is_released_none(
+    tmp_path: Path,
+) -> None:
+    spool = Spool(tmp_path)
+    for broke_off in (True, False):
+        session = Session(spool, "SCANNER", "HARMONIZE", "127.0.0.1")
+        for series_uid in ("1.1", "1.2"):
+            session.begin(key(series_uid), ExplicitVRLittleEndian).discard()
+        session.close(broke_off=broke_off)
+        assert [spool.has_broken_off(folder) for folder in spool.folders()] == [broke_off] * 2
