@@ -1,0 +1,65 @@
+"""Settings of the work: when a series is complete, how models run, how results are named, sent and kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from dicom_node.settings.part import Part
+
+
+class Completeness(Part):
+    """When a series counts as complete; see docs/explanation/completeness.md."""
+
+    settle_s: float | None = Field(default=None, ge=0)
+    settle_min_s: float = Field(default=1, ge=0)
+    silence_s: float = Field(default=30, gt=0)
+    late: Literal["never", "replace", "new_series"] = "replace"
+
+
+class Infer(Part):
+    """Where and how long models run."""
+
+    executor: Literal["local"] = "local"
+    device: str = "auto"
+    timeout_s: float = Field(default=600, gt=0)
+    attempts: int = Field(default=3, ge=1)
+    models: tuple[Path, ...] = ()
+    targets: Path | None = None
+
+
+class Deliver(Part):
+    """How often a destination that is down is tried again."""
+
+    retry_first_s: float = Field(default=30, gt=0)
+    retry_max_s: float = Field(default=600, gt=0)
+
+
+class Derived(Part):
+    """What derived series are called."""
+
+    series_number_offset: int = Field(default=1000, ge=0)
+
+
+class Console(Part):
+    """Where health and metrics are served."""
+
+    host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+
+
+class Retention(Part):
+    """How long finished series stay, and how much space must stay free."""
+
+    keep_days: float = Field(default=7, gt=0, le=36_500)
+    min_free_gib: float = Field(default=5, ge=0)
+    facts_series: int = Field(default=500, ge=0)
+
+
+class Log(Part):
+    """What is logged, and how it looks."""
+
+    format: Literal["json", "console"] = "json"
+    level: Literal["debug", "info", "warning", "error"] = "info"
