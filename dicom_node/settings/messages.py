@@ -26,7 +26,7 @@ class CommitmentPeer(Part):
 class CommitmentSettings(Part):
     """Whether requests for storage commitment are taken, and how their reports reach the requestors."""
 
-    accept: bool = True
+    accept: bool = False  # a scanner may delete what was committed, and the node is no archive: only who asks for it
     peers: tuple[CommitmentPeer, ...] = ()
     port: int = Field(default=104, ge=1, le=65535)
     wait_s: float = Field(default=30, ge=0, le=3600)

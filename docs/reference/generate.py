@@ -63,7 +63,7 @@ MEANINGS = {
     "retention.keep_days": "How long the images of a finished series stay here. Its line in the ledger stays.",
     "retention.min_free_gib": "With less free space nothing is received (status A700), and `/readyz` says so.",
     "retention.facts_series": "On how many series `rules replay` can try other rules; none beyond `keep_days`.",
-    "commitment.accept": "Whether requests for storage commitment are taken.",
+    "commitment.accept": "Whether requests for storage commitment are taken. The node is no archive.",
     "commitment.peers": "Where requestors take reports: a list of `ae_title`, `host` and `port` (104 if not said).",
     "commitment.port": "Port of a requestor that is not in `peers` and whose association has ended.",
     "commitment.wait_s": "How long instances are waited for that a request names and that are not here yet.",

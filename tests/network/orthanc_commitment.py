@@ -22,7 +22,7 @@ def main(folder: Path) -> None:
     bring_loopback_up()
     with OrthancPacs(folder / "orthanc") as orthanc:
         peer = f"{{ae_title: {orthanc.ae_title}, host: 127.0.0.1, port: {orthanc.port}}}"
-        more = f"commitment: {{peers: [{peer}], wait_s: 1}}"
+        more = f"commitment: {{accept: true, peers: [{peer}], wait_s: 1}}"
         with NodeProcess(folder / "node", orthanc.port, ae_title=orthanc.ae_title, more=more) as node:
             names = [http(orthanc, "POST", "/instances", encoded(ds))["ID"] for ds in a_few()[:3]]
             where = {

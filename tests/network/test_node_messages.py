@@ -22,7 +22,7 @@ pytestmark = pytest.mark.network
 CANARY = "CANARY^TWEETY"
 MPPS = "1.2.840.10008.3.1.2.3.3"
 SETTINGS = """\
-commitment: {{peers: [{{ae_title: MR1, host: 127.0.0.1, port: {port}}}], wait_s: 1, retry_first_s: 0.5}}
+commitment: {{accept: true, peers: [{{ae_title: MR1, host: 127.0.0.1, port: {port}}}], wait_s: 1, retry_first_s: 0.5}}
 audit: {{to: file, file: audit.log}}
 """
 

@@ -51,7 +51,7 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "retention.keep_days": ("0.5", "0.5", 0.5),
     "retention.min_free_gib": ("0", "0", 0.0),
     "retention.facts_series": ("0", "0", 0),
-    "commitment.accept": ("false", "false", False),
+    "commitment.accept": ("true", "true", True),
     "commitment.peers": (
         "[{ae_title: MR1, host: mr1}]", '[{"ae_title": "MR1", "host": "mr1"}]',
         (CommitmentPeer(ae_title="MR1", host="mr1", port=104),),
