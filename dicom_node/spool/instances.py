@@ -138,7 +138,8 @@ class Spool:
                     lost.unlink(missing_ok=True)
                 yield
             except AssociationLost:
-                (folder / (name + _LOST)).touch()
+                if any(folder.glob("*" + INSTANCE)):  # else there is nothing that could be taken for the whole
+                    (folder / (name + _LOST)).touch()
                 raise
             finally:
                 self._mark(folder.name, -1)

@@ -73,6 +73,8 @@ def test_every_series_of_an_association_that_breaks_off_is_told_so_and_of_one_th
     for broke_off in (True, False):
         session = Session(spool, "SCANNER", "HARMONIZE", "127.0.0.1")
         for series_uid in ("1.1", "1.2"):
-            session.begin(key(series_uid), ExplicitVRLittleEndian).discard()
+            incoming = session.begin(key(series_uid), ExplicitVRLittleEndian)
+            incoming.write(b"data")
+            incoming.commit()
         session.close(broke_off=broke_off)
         assert [spool.has_broken_off(folder) for folder in spool.folders()] == [broke_off] * 2

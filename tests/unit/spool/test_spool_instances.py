@@ -309,6 +309,10 @@ def test_a_folder_of_results_is_there_whole_or_not_at_all(tmp_path: Path) -> Non
 def test_an_association_that_broke_off_is_remembered_until_another_brings_the_series(spool: Spool) -> None:
     with suppress(AssociationLost), spool.sender_connected(KEY.series_uid):
         raise AssociationLost
+    assert not spool.has_broken_off(FOLDER)  # it brought nothing that could be taken for the whole
+    with suppress(AssociationLost), spool.sender_connected(KEY.series_uid):
+        spool.put(KEY, TRANSPORT, b"data")
+        raise AssociationLost
     assert spool.has_broken_off(FOLDER)
     assert not spool.is_sender_connected(FOLDER)
     with spool.sender_connected(KEY.series_uid):
