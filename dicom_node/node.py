@@ -28,10 +28,10 @@ from dicom_node.app import (
 )
 from dicom_node.console.health import metrics, problems
 from dicom_node.console.http import HttpServer, console
+from dicom_node.console.receiver_metrics import receiver_metrics
 from dicom_node.domain.clock import SystemClock
 from dicom_node.errors import RefusedToStart
 from dicom_node.pipeline import Pipeline
-from dicom_node.receive.counters import Counts
 from dicom_node.settings import Settings
 from dicom_node.spool.identity import claim
 from dicom_node.spool.retention import expire, limit, make_room
@@ -262,20 +262,10 @@ class Node:
             metrics(
                 self._ledger,
                 free_bytes=self._spool.free_bytes,
-                received=lambda: {} if receiver is None else _received(receiver.counters.snapshot()),
+                received=lambda: () if receiver is None else receiver_metrics(receiver.counters.snapshot()),
                 ready=lambda: not self.problems(),
             )
         )
-
-
-def _received(counts: Counts) -> dict[str, int]:
-    return {
-        "associations_accepted": counts.associations_accepted,
-        "associations_rejected": counts.associations_rejected,
-        "received_bytes": counts.received_bytes,
-        **{f"instances_{outcome.value}": count for outcome, count in counts.instances.items()},
-        "instances_refused": sum(counts.refused.values()),
-    }
 
 
 def _in_turn(*steps: Callable[[], object]) -> None:

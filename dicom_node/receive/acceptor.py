@@ -28,7 +28,7 @@ from dicom_node.domain.association import AssociationEvent
 from dicom_node.domain.ports import Clock, InstanceStore
 from dicom_node.domain.provenance import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.errors import ProtocolBroken
-from dicom_node.receive.counters import Counters
+from dicom_node.receive.counters import NO_REQUEST, TLS, Counters
 from dicom_node.receive.exchange import Ending, Exchange, broken
 from dicom_node.receive.library import LibraryAssociations
 from dicom_node.receive.limits import ReceiverLimits
@@ -126,11 +126,14 @@ class Acceptor:
                 shake_hands(self._socket, within_s=house.limits.negotiation_s)
             request, raw = self._receive_request()
         except TlsRefused as refusal:
+            house.counters.closed(TLS)
             return Ending("refused", str(refusal))
         except ProtocolBroken as error:
+            house.counters.closed(NO_REQUEST)
             return broken(error)
         except (EOFError, OSError):  # a probe of a load balancer says nothing and is not told of
-            return Ending("lost", "no association request") if self._connection.received_any else None
+            house.counters.closed(NO_REQUEST)
+            return Ending("lost", NO_REQUEST) if self._connection.received_any else None
         session.calling_ae, session.called_ae = request.calling_ae, request.called_ae
         rejection = self._decide(request)
         if rejection is not None:
@@ -168,7 +171,7 @@ class Acceptor:
         return None if house.places.take(peer) else TOO_MANY
 
     def _reject(self, refusal: Reject) -> Ending:
-        self._house.counters.rejected()
+        self._house.counters.rejected(refusal.why)
         session = self._session
         log.warning(
             "association_rejected",
@@ -184,13 +187,13 @@ class Acceptor:
         contexts = agree(request.contexts, house.supported)
         house.counters.accepted()
         log.info("association_accepted", calling_ae=session.calling_ae, called_ae=session.called_ae, peer=session.peer)
-        ending = None
+        ending = Ending("lost", "the connection failed")
         try:
             ending = self._hand_over(raw) if house.library.serves(contexts) else self._exchange(request, contexts)
             return ending
         finally:
-            house.counters.ended()
-            self._let_go(broke_off=ending is None or ending.outcome != "released")
+            house.counters.ended(ending.outcome)
+            self._let_go(broke_off=ending.outcome != "released")
 
     def _let_go(self, *, broke_off: bool) -> None:
         try:

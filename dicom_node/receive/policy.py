@@ -49,6 +49,11 @@ UNKNOWN_PROTOCOL = Reject(1, 2, 2, "protocol version not supported")
 TOO_MANY = Reject(2, 3, 2, "too many associations")
 SHUTTING_DOWN = Reject(2, 3, 1, "shutting down")
 CANNOT_DECIDE = Reject(2, 1, 1, "the policy could not be applied")
+REJECTIONS = (
+    UNKNOWN_CALLING_AE, UNKNOWN_CALLING_HOST, UNKNOWN_CALLED_AE, UNKNOWN_APPLICATION_CONTEXT, UNKNOWN_PROTOCOL,
+    TOO_MANY, SHUTTING_DOWN, CANNOT_DECIDE,
+)  # fmt: skip
+"""All that there are."""
 
 
 class AllowedCaller(Protocol):

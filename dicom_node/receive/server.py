@@ -13,7 +13,7 @@ from dicom_node.domain.association import AssociationEvent
 from dicom_node.domain.clock import SystemClock
 from dicom_node.domain.ports import InstanceStore
 from dicom_node.receive.acceptor import Acceptor, House
-from dicom_node.receive.counters import Counters
+from dicom_node.receive.counters import TOO_MANY_CONNECTIONS, Counters
 from dicom_node.receive.library import LibraryAssociations
 from dicom_node.receive.limits import ReceiverLimits
 from dicom_node.receive.listener import Listener
@@ -134,7 +134,8 @@ class Receiver:
     def _on_connection(self, connection: socket.socket, peer: str) -> None:
         acceptor = Acceptor(self._house, connection, peer)
         if not self._places.enter(acceptor):
-            log.warning("connection_refused", peer=peer, reason="too many connections")
+            self.counters.closed(TOO_MANY_CONNECTIONS)
+            log.warning("connection_refused", peer=peer, reason=TOO_MANY_CONNECTIONS)
             connection.close()
             return
         try:

@@ -77,6 +77,7 @@ def test_fault_3_a_pdu_that_trickles_is_cut_off_at_its_deadline(ward: Ward) -> N
         assert sent < 200
     ward.is_alive()
     assert ("aborted", "a PDU was not complete in time") in ward.outcomes()
+    assert receiver.counters.snapshot().associations_ended == {"released": 1, "aborted": 1, "lost": 0}
 
 
 def test_fault_4_connections_of_a_load_balancer_leave_nothing_and_are_not_told_of(ward: Ward) -> None:
@@ -163,6 +164,7 @@ def test_fault_10_another_protocol_is_answered_with_an_abort(ward: Ward, banner:
         assert aborted(peer.read(), 1)
     ward.is_alive()
     assert ("aborted", "not a PDU") in ward.outcomes()
+    assert receiver.counters.snapshot().connections_closed["no association request"] == 1
 
 
 def test_fault_11_data_before_an_association_is_answered_with_an_abort(ward: Ward) -> None:
