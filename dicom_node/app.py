@@ -33,7 +33,7 @@ from dicom_node.receive.server import Receiver
 from dicom_node.receive.services import Service
 from dicom_node.receive.tls import TlsFiles
 from dicom_node.route.live import LiveRules
-from dicom_node.settings import Audit, Limits, Settings
+from dicom_node.settings import Audit, Limits, Listen, Settings
 from dicom_node.spool.identity import identity
 from dicom_node.spool.instances import Spool
 from dicom_node.spool.ledger import Ledger
@@ -119,17 +119,23 @@ def open_receiver(
     RefusedToStart
         When its certificates cannot be used.
     """
-    listen, tls = settings.listen, settings.listen.tls
+    listen = settings.listen
     return Receiver(
         spool,
         Policy(settings.ae_title, settings.calling_ae),
         host=listen.host,
         port=listen.port,
         limits=receiver_limits(listen.limits),
-        tls=None if tls is None else TlsFiles(tls.certificate, tls.key, tls.client_ca),
+        tls=tls_files(listen),
         services=services,
         on_association=on_association,
     )
+
+
+def tls_files(listen: Listen) -> TlsFiles | None:
+    """Return where the listener's certificates lie, None where it speaks plain TCP."""
+    tls = listen.tls
+    return None if tls is None else TlsFiles(tls.certificate, tls.key, tls.client_ca)
 
 
 def receiver_limits(limits: Limits) -> ReceiverLimits:

@@ -55,12 +55,12 @@ class TlsServer:
 
     def __init__(self, files: TlsFiles) -> None:
         self._files = files
-        self._context = _context(files)
+        self._context = server_context(files)
 
     def reload(self) -> None:
         """Read the files again, for connections from now on; where they cannot be used, those before stay in use."""
         try:
-            self._context = _context(self._files)
+            self._context = server_context(self._files)
         except RefusedToStart as refusal:
             log.error("tls_files_not_reloaded", reason=str(refusal))
         else:
@@ -107,7 +107,14 @@ _REASONS: Mapping[str, str] = {
 }
 
 
-def _context(files: TlsFiles) -> ssl.SSLContext:
+def server_context(files: TlsFiles) -> ssl.SSLContext:
+    """Return how the listener speaks TLS.
+
+    Raises
+    ------
+    RefusedToStart
+        When a file is not there, cannot be read, or the key is not the certificate's.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
