@@ -1,6 +1,6 @@
 """Faults of series, numbered as in the list of what must be seen: never a silent partial volume, never twice.
 
-33, 35 and 38 stand in test_pipeline.py and test_pipeline_late.py, too.
+33, 35 and 38 stand in test_pipeline.py and test_pipeline_late.py, too; docs/explanation/reliability.md lists all.
 """
 
 from __future__ import annotations
@@ -69,9 +69,37 @@ def _two_patients(series: list[Dataset]) -> list[Dataset]:
     return series
 
 
+def _with(**wrong: object) -> Callable[[list[Dataset]], list[Dataset]]:
+    def spoil(series: list[Dataset]) -> list[Dataset]:
+        for ds in series:
+            for keyword, value in wrong.items():
+                setattr(ds, keyword, value)
+        return series
+
+    return spoil
+
+
+def _cut_off(series: list[Dataset]) -> list[Dataset]:
+    series[7].PixelData = series[7].PixelData[:100]
+    return series
+
+
 @pytest.mark.parametrize(
     ("fault", "spoil", "reason"),
     [
+        (19, _cut_off, "the pixel data holds 100 of 100 bytes, the header asks for 3496"),
+        (29, _with(BitsAllocated=8), "the pixel data holds 3496 of 3496 bytes, the header asks for 1748"),
+        (29, _with(HighBit=14), "BitsAllocated, BitsStored and HighBit contradict each other"),
+        (29, _with(BitsStored=20), "BitsAllocated, BitsStored and HighBit contradict each other"),
+        (30, _with(PixelSpacing=[0, 0]), "PixelSpacing is not positive"),
+        (30, _with(PixelSpacing=[-1, 1]), "PixelSpacing is not positive"),
+        (
+            30,
+            _with(ImageOrientationPatient=[1, 0, 0, 1, 0, 0]),
+            "is not two perpendicular unit vectors",
+        ),
+        (31, _with(Rows=60000, Columns=60000), "the header asks for 7200000000"),
+        (32, _with(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), "it is a localizer (ImageType)"),
         (33, _gap, "a slice is missing"),
         (34, _twice, "1 of 21 images repeat a position"),
         (34, _tilted, "shifted sideways"),
@@ -152,3 +180,20 @@ def test_what_the_scanner_says_that_it_made_completes_a_series_at_once_and_nothi
     node.receive(series[-1:])
     node.pipeline.collect()
     assert node.series.evidence == "all 20 instances that the scanner's MPPS names are there"
+
+
+@pytest.mark.filterwarnings("ignore:(Unknown|Failed to decode|Value '.*' for Specific)")
+@pytest.mark.parametrize("character_set", ["ISO_IR 999", "ISO_IR 192", None])
+def test_fault_25_a_wrong_character_set_or_none_hides_nothing_from_the_rules_and_keeps_the_bytes(
+    tmp_path: Path, clock: FakeClock, character_set: str | None
+) -> None:
+    node, name = Harness(tmp_path, clock), "M\u00fcller^J\u00f6rg".encode("latin-1")
+    series = a_few(patient_name="M_ller^J_rg")
+    for ds in series:
+        if character_set is not None:
+            ds.SpecificCharacterSet = "ISO_IR 100"  # as text that pydicom writes, and then what it would not
+        wrong = encoded(ds).replace(b"ISO_IR 100", str(character_set).encode())
+        node.spool.put(key_of(ds), TRANSPORT, wrong.replace(b"M_ller^J_rg", name))
+    node.run_all()
+    assert node.job.state is JobState.DELIVERED
+    assert all(name in content for content in node.pacs["PACS"].held.values())
