@@ -16,10 +16,9 @@ from inference.bounded.bounds import bounds_of
 from inference.bounded.description import LENGTH, description
 from inference.bounded.frame import FramedHead, coarse, framed
 from inference.bounded.histograms import local_histograms
-from inference.bounded.native import apply_natively
+from inference.bounded.native import apply_natively, even_natively
 from inference.bounded.network import BoundedNetwork, Correction, without_cells
 from inference.bounded.quiet import quieted
-from inference.bounded.slicing import evened
 from inference.bundle import Bundle
 from inference.bundled import bundled_looks, meant
 from inference.classical.base import SPREAD, Gaps, aim_of, base_curve, gaps, scale_curve
@@ -27,7 +26,7 @@ from inference.classical.head import find_head
 from inference.classical.histogram import refuse_uniform
 from inference.classical.nyul import Curve
 from inference.errors import BundleRefused
-from inference.look import Look, Profile
+from inference.look import Look, Profile, tissue_of
 from inference.manifest import Manifest
 from inference.model import Result
 from inference.volume import Float32Array, Float64Array, Volume
@@ -35,9 +34,9 @@ from inference.volume import Float32Array, Float64Array, Volume
 WIDTHS = (32, 64, 96)
 """Channels of the network at 8, 16 and 32 mm."""
 
-LEARNED = ("T1", "T2", "PD")
-"""Contrasts that the network is asked about. Of real FLAIR it saw next to none, and what it said did harm: there the
-base curve works alone."""
+LEARNED = ("T1",)
+"""Contrasts that the network is asked about: those of which it saw real heads. What it said of real
+FLAIR and T2 did harm; there the base curve works alone."""
 
 BRIGHTEST = 4.0
 """What is brighter, in parts of `TOP`, is shown to the network as this bright."""
@@ -67,8 +66,10 @@ class BoundedModel:
     def __call__(self, volume: Volume, *, target: str | Look | None = None) -> Result:
         """Harmonize a volume on its own grid; see `inference.model.Model`."""
         look = meant(self._manifest, self._looks, target)
-        seen = framed(volume, find_head(volume))
-        source = seen.profile_of(seen.voxels)
+        head = find_head(volume)
+        seen = framed(volume, head)
+        tissue = tissue_of(volume, head)
+        source = tissue.profile_of(tissue.volume.voxels)
         refuse_uniform(source)
         aim = aim_of(look)
         learned = look.contrast in LEARNED
@@ -80,8 +81,9 @@ class BoundedModel:
             if not bounds.hold:  # a network gone wrong: what it says is left out, and the job says so
                 correction = without_cells(correction)
             scale = 1 / source.anchor
-            even = evened(torch.from_numpy(seen.voxels * np.float32(scale))[None, None], correction.log_gain.cpu())
-            left = seen.profile_of(even[0, 0].numpy())
+            # not in the frame: what its interpolation smooths would be taken for a difference from the look
+            even = even_natively(tissue.volume, correction.log_gain, scale=scale, frame=seen.affine)
+            left = tissue.profile_of(even)
             gap = gaps(left, aim, top=1)
             judged = self._spread(correction, gap) if learned and bounds.hold else SPREAD
             spread = judged if np.isfinite(judged).all() else SPREAD
