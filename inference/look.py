@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from inference.classical.head import CROWN_MM, Head, deep_part, find_head, working_factors, working_means
+from inference.classical.head import CROWN_MM, Head, block_means, deep_part, find_head, working_factors
 from inference.errors import BundleRefused, ModelRefused
-from inference.volume import BoolArray, Float32Array, Float64Array, Volume
+from inference.volume import Float32Array, Float64Array, Volume
 
 LEVELS: Float64Array = np.concatenate(([0.5], np.arange(1.0, 100.0), [99.5, 99.9]))
 """Percentiles that are kept of every reference, increasing."""
@@ -52,45 +52,17 @@ class Profile:
 
     def scaled(self) -> Profile:
         """Return the profile with its anchor at `TOP`."""
-        factor = TOP / self.anchor
+        return self.times(TOP / self.anchor)
+
+    def times(self, factor: float) -> Profile:
+        """Return the profile in another unit."""
         return Profile(self.deep * factor, self.head * factor)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Tissue:
-    """A head on a grid of about 2 mm, and where its tissue lies.
-
-    Voxels are averaged to that first: noise and the size of voxels then matter little.
-
-    Attributes
-    ----------
-    volume
-        Averages, in the unit of the scan.
-    deep, head
-        Shape of its voxels: tissue that lies deep in the upper head, and all tissue of the head.
-    """
-
-    volume: Volume
-    deep: BoolArray
-    head: BoolArray
-
-    def profile_of(self, voxels: Float32Array) -> Profile:
-        """Measure the averages, or what was made of them; shape and errors as of `profile`."""
-        return profile_of(voxels[self.deep], voxels[self.head])
-
-
-def tissue_of(volume: Volume, head: Head) -> Tissue:
-    """Return the tissue of a volume, and what `find_head` found in it."""
-    factors = working_factors(volume)
-    every = tuple(slice(None, None, factor) for factor in factors)
-    means = working_means(volume)
-    tissue = head.inside[every] & (means.voxels > head.tissue_above)
-    deep = tissue & deep_part(volume, head, depth_mm=DEPTH_MM, crown_mm=CROWN_MM)[every]
-    return Tissue(means, deep, tissue)
 
 
 def profile(volume: Volume, *, head: Head | None = None) -> Profile:
     """Measure the intensities of a head.
+
+    Voxels are averaged to about 2 mm first: noise and the size of voxels then matter little.
 
     Parameters
     ----------
@@ -104,8 +76,13 @@ def profile(volume: Volume, *, head: Head | None = None) -> Profile:
     ModelRefused
         When no head can be told from the air.
     """
-    tissue = tissue_of(volume, head or find_head(volume))
-    return tissue.profile_of(tissue.volume.voxels)
+    head = head or find_head(volume)
+    factors = working_factors(volume)
+    every = tuple(slice(None, None, factor) for factor in factors)
+    means = block_means(volume.voxels, factors)
+    tissue = head.inside[every] & (means > head.tissue_above)
+    deep = tissue & deep_part(volume, head, depth_mm=DEPTH_MM, crown_mm=CROWN_MM)[every]
+    return profile_of(means[deep], means[tissue])
 
 
 def profile_of(deep: Float32Array, head: Float32Array) -> Profile:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from inference.classical.head import CROWN_MM, Head, working_factors, working_means
-from inference.look import DEPTH_MM
+from inference.classical.head import CROWN_MM, Head, block_means, working_factors
+from inference.look import DEPTH_MM, Profile, profile_of
 from inference.volume import BoolArray, Float32Array, Float64Array, Volume
 
 SHAPE = (112, 128, 96)
 """Voxels of the frame, upwards, to the back, to the left (LPS): 224 x 256 x 192 mm hold a head with its jaw."""
 
 FINE_MM = 2.0
-"""Side of the frame's voxels."""
+"""Side of the frame's voxels: of the intensities that curves are fitted to."""
 
 COARSE_MM = 4.0
 """Side of the voxels that the network sees: averages of 2 x 2 x 2."""
@@ -33,6 +33,8 @@ class FramedHead:
         Shape `SHAPE`; what lies outside the scan is 0.
     inside, deep
         Same shape: the head, as `find_head` found it, and what lies deep in its upper part.
+    tissue_above
+        Brighter voxels are tissue.
     affine
         Shape (4, 4): (k, j, i, 1) of the frame to LPS mm.
     """
@@ -40,7 +42,24 @@ class FramedHead:
     voxels: Float32Array
     inside: BoolArray
     deep: BoolArray
+    tissue_above: float
     affine: Float64Array
+
+    def profile_of(self, voxels: Float32Array) -> Profile:
+        """Measure intensities where the head has its tissue, as `inference.look.profile` does.
+
+        Parameters
+        ----------
+        voxels
+            Shape `SHAPE`: those of the head, or what was made of them.
+
+        Raises
+        ------
+        ModelRefused
+            When there is hardly any tissue.
+        """
+        tissue = self.inside & (self.voxels > self.tissue_above)
+        return profile_of(voxels[self.deep & tissue], voxels[tissue])
 
 
 def frame_affine(crown_mm: tuple[float, float, float]) -> Float64Array:
@@ -87,15 +106,18 @@ def framed(volume: Volume, head: Head) -> FramedHead:
     volume, head
         A volume, and what `find_head` found in it: something.
     """
-    means = working_means(volume)
-    inside = head.inside[tuple(slice(None, None, factor) for factor in working_factors(volume))]
-    to_lps = frame_affine(crown_of(inside, means.affine))
-    to_scan = np.linalg.inv(means.affine) @ to_lps
+    factors = working_factors(volume)
+    means = block_means(volume.voxels, factors)
+    inside = head.inside[tuple(slice(None, None, factor) for factor in factors)]
+    affine = volume.affine @ np.diag([*map(float, factors), 1.0])
+    affine[:3, 3] = volume.affine[:3] @ [*((factor - 1) / 2 for factor in factors), 1.0]
+    to_lps = frame_affine(crown_of(inside, affine))
+    to_scan = np.linalg.inv(affine) @ to_lps
     matrix, offset = to_scan[:3, :3], to_scan[:3, 3]
-    voxels = ndimage.affine_transform(means.voxels, matrix, offset, SHAPE, order=1)
+    voxels = ndimage.affine_transform(means, matrix, offset, SHAPE, order=1)
     mask = ndimage.affine_transform(inside.astype(np.uint8), matrix, offset, SHAPE, order=0)
     inside = np.asarray(mask, bool)
-    return FramedHead(np.asarray(voxels, np.float32), inside, deep_in(inside), to_lps)
+    return FramedHead(np.asarray(voxels, np.float32), inside, deep_in(inside), head.tissue_above, to_lps)
 
 
 def deep_in(inside: BoolArray) -> BoolArray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -48,48 +47,28 @@ def apply_natively(
     -------
     Shape of the volume, in the scale of looks.
     """
-    gain, curves = correction.log_gain, correction.log_curve
-    cells = (gain, curves[:, :1], torch.diff(curves, dim=1))
+    lattice = _lattice(volume, correction, frame, device)
     mapped = np.empty_like(volume.voxels)
-    for own, read in _read(volume, [each.to(device) for each in cells], frame):
-        even = torch.from_numpy(volume.voxels[own]).to(device).mul(scale).mul_(torch.exp(read[:, 0]))
-        plane = torch.from_numpy(curve(even.cpu().numpy())).to(device)
-        mapped[own] = plane.mul_(_local_gain(read[:, 1:], plane)).mul_(TOP).cpu().numpy()
-    return mapped
-
-
-def even_natively(volume: Volume, log_gain: Tensor, *, scale: float, frame: Float64Array) -> Float32Array:
-    """Apply a field on the grid of a volume, and nothing else; parameters as of `apply_natively`.
-
-    Returns
-    -------
-    Shape of the volume, in parts of `TOP`.
-    """
-    mapped = np.empty_like(volume.voxels)
-    for own, read in _read(volume, [log_gain], frame):
-        mapped[own] = volume.voxels[own] * scale * torch.exp(read[:, 0]).cpu().numpy()
-    return mapped
-
-
-def _read(volume: Volume, cells: Sequence[Tensor], frame: Float64Array) -> Iterator[tuple[slice, Tensor]]:
-    """Yield some slices of a volume, and what cells say there: shape (slices, channels, rows, columns)."""
-    lattice = _lattice(volume, cells, frame)[0]
-    slices, planes = len(volume.voxels), lattice.shape[1]
+    slices, planes = len(mapped), lattice.shape[2]
     heights = torch.linspace(0, planes - 1, slices) if slices > 1 else torch.zeros(1)
     for first in range(0, slices, _SLAB):
         own = slice(first, min(first + _SLAB, slices))
         below = heights[own].long().clamp(max=planes - 2)
-        share = (heights[own] - below).reshape(1, -1, 1, 1).to(lattice.device)
-        between = torch.lerp(lattice[:, below], lattice[:, below + 1], share).transpose(0, 1)
-        yield own, functional.interpolate(between, size=volume.voxels.shape[1:], mode="bilinear", align_corners=True)
+        share = (heights[own] - below).reshape(1, -1, 1, 1).to(device)
+        cells = torch.lerp(lattice[0][:, below], lattice[0][:, below + 1], share).transpose(0, 1)
+        cells = functional.interpolate(cells, size=mapped.shape[1:], mode="bilinear", align_corners=True)
+        even = torch.from_numpy(volume.voxels[own]).to(device).mul(scale).mul_(torch.exp(cells[:, 0]))
+        plane = torch.from_numpy(curve(even.cpu().numpy())).to(device)
+        mapped[own] = plane.mul_(_local_gain(cells[:, 1:], plane)).mul_(TOP).cpu().numpy()
+    return mapped
 
 
-def _lattice(volume: Volume, cells: Sequence[Tensor], frame: Float64Array) -> Tensor:
-    """Read cells at points of the scan.
+def _lattice(volume: Volume, correction: Correction, frame: Float64Array, device: str) -> Tensor:
+    """Read the cells at points of the scan: the log gain, the local curves' first knot, then their steps.
 
     Returns
     -------
-    Shape (1, channels, slices, rows, columns), the outer points on the scan's outer voxels.
+    Shape (1, 1 + knots, slices, rows, columns), the outer points on the scan's outer voxels.
     """
     counts = [
         max(2, math.ceil((n - 1) * mm / LATTICE_MM) + 1)
@@ -99,12 +78,12 @@ def _lattice(volume: Volume, cells: Sequence[Tensor], frame: Float64Array) -> Te
     points = np.stack([*np.meshgrid(*lines, indexing="ij"), np.ones(counts)], axis=-1)
     in_frame = points @ (np.linalg.inv(frame) @ volume.affine).T[:, :3]
     relative = (in_frame + 0.5) / np.array(SHAPE) * 2 - 1  # -1 and 1 are the outer faces of the frame
-    grid = torch.from_numpy(relative[..., ::-1].astype(np.float32)).to(cells[0].device)[None]
-    read = [
-        functional.grid_sample(each, grid, mode="bilinear", padding_mode="border", align_corners=False)
-        for each in cells
-    ]
-    return torch.cat(read, dim=1)
+    grid = torch.from_numpy(relative[..., ::-1].astype(np.float32)).to(device)[None]
+    gain, curves = (
+        functional.grid_sample(cells, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        for cells in (correction.log_gain, correction.log_curve)
+    )
+    return torch.cat([gain, curves[:, :1], torch.diff(curves, dim=1)], dim=1)
 
 
 def _local_gain(cells: Tensor, intensities: Tensor) -> Tensor:

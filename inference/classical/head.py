@@ -120,14 +120,6 @@ def working_factors(volume: Volume) -> list[int]:
     return [max(1, round(WORKING_MM / mm)) for mm in volume.spacing_mm]
 
 
-def working_means(volume: Volume) -> Volume:
-    """Return a volume averaged to its working grid."""
-    factors = working_factors(volume)
-    affine = volume.affine @ np.diag([*map(float, factors), 1.0])
-    affine[:3, 3] = volume.affine[:3] @ [*((factor - 1) / 2 for factor in factors), 1.0]
-    return Volume(block_means(volume.voxels, factors), affine, volume.unit)
-
-
 def _whole(shape: tuple[int, ...]) -> tuple[slice, ...]:
     return tuple(slice(length) for length in shape)
 

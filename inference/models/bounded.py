@@ -16,9 +16,10 @@ from inference.bounded.bounds import bounds_of
 from inference.bounded.description import LENGTH, description
 from inference.bounded.frame import FramedHead, coarse, framed
 from inference.bounded.histograms import local_histograms
-from inference.bounded.native import apply_natively, even_natively
+from inference.bounded.native import apply_natively
 from inference.bounded.network import BoundedNetwork, Correction, without_cells
 from inference.bounded.quiet import quieted
+from inference.bounded.slicing import evened
 from inference.bundle import Bundle
 from inference.bundled import bundled_looks, meant
 from inference.classical.base import SPREAD, Gaps, aim_of, base_curve, gaps, scale_curve
@@ -26,7 +27,7 @@ from inference.classical.head import find_head
 from inference.classical.histogram import refuse_uniform
 from inference.classical.nyul import Curve
 from inference.errors import BundleRefused
-from inference.look import Look, Profile, tissue_of
+from inference.look import Look, Profile, profile
 from inference.manifest import Manifest
 from inference.model import Result
 from inference.volume import Float32Array, Float64Array, Volume
@@ -68,8 +69,7 @@ class BoundedModel:
         look = meant(self._manifest, self._looks, target)
         head = find_head(volume)
         seen = framed(volume, head)
-        tissue = tissue_of(volume, head)
-        source = tissue.profile_of(tissue.volume.voxels)
+        source = seen.profile_of(seen.voxels)
         refuse_uniform(source)
         aim = aim_of(look)
         learned = look.contrast in LEARNED
@@ -80,12 +80,11 @@ class BoundedModel:
             bounds = bounds_of(correction)
             if not bounds.hold:  # a network gone wrong: what it says is left out, and the job says so
                 correction = without_cells(correction)
+            asked = learned and bounds.hold
             scale = 1 / source.anchor
-            # not in the frame: what its interpolation smooths would be taken for a difference from the look
-            even = even_natively(tissue.volume, correction.log_gain, scale=scale, frame=seen.affine)
-            left = tissue.profile_of(even)
+            left = _left(seen, correction, scale) if asked else profile(volume, head=head).times(scale)
             gap = gaps(left, aim, top=1)
-            judged = self._spread(correction, gap) if learned and bounds.hold else SPREAD
+            judged = self._spread(correction, gap) if asked else SPREAD
             spread = judged if np.isfinite(judged).all() else SPREAD
             curve = base_curve(left, aim, top=1, spread=spread)
             voxels = apply_natively(volume, correction, scale=scale, curve=curve, frame=seen.affine, device=self.device)
@@ -109,6 +108,16 @@ class BoundedModel:
         shown = (image, histograms, description(source, look))
         correction: Correction = self._network(*(torch.from_numpy(a)[None].to(self.device) for a in shown))
         return quieted(correction, torch.from_numpy(image[None, 2:3]).to(self.device))
+
+
+def _left(seen: FramedHead, correction: Correction, scale: float) -> Profile:
+    """Measure what the field leaves, in the frame, as in training.
+
+    The frame's interpolation smooths, which `SPREAD` alone takes for a difference between scanners: a curve that works
+    without the network is fitted on the scan's own grid, as looks are measured.
+    """
+    even = evened(torch.from_numpy(seen.voxels * np.float32(scale))[None, None], correction.log_gain.cpu())
+    return seen.profile_of(even[0, 0].numpy())
 
 
 def network_image(seen: FramedHead, curves: tuple[Curve, Curve]) -> Float32Array:
