@@ -31,9 +31,9 @@ from training.loops.run import (
 )  # fmt: skip
 from training.objectives.ct import CtLoss, ct_loss, surprise
 
-_UNCERTAIN = 0.75
-"""Part of the steps in which likelihoods are judged: less and less, since the mean of all that is likely is not what is
-least far off."""
+_UNSURE = 0.75
+"""Part of the steps in which likelihoods are judged: at first they alone, then less and less, since the mean of all that is
+likely is not what is least far off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,6 @@ class Config:
     warm_up: int
     averaging: float
     gradients: float
-    surprise: float
     widths: tuple[int, ...]
     procedural_heads: int
     deformations: int
@@ -92,8 +91,8 @@ class UnetTrainee:
         there = self._there(batch)
         likely = self._likely(self._network, there)
         result = self._judged(likely, there, c.gradients * min(1.0, 2 * step / c.steps))
-        still = c.surprise * max(0.0, 1 - step / (_UNCERTAIN * c.steps))
-        loss = result.loss + still * surprise(likely, there["ct"], there["weight"]) if still else result.loss
+        unsure = max(0.0, 1 - step / (_UNSURE * c.steps))
+        loss = (1 - unsure) * result.loss + unsure * surprise(likely, there["ct"], there["weight"])
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
