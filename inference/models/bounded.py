@@ -27,7 +27,7 @@ from inference.classical.head import find_head
 from inference.classical.histogram import refuse_uniform
 from inference.classical.nyul import Curve
 from inference.errors import BundleRefused
-from inference.look import Look, Profile
+from inference.look import Look, Profile, profile
 from inference.manifest import Manifest
 from inference.model import Result
 from inference.volume import Float32Array, Float64Array, Volume
@@ -35,9 +35,9 @@ from inference.volume import Float32Array, Float64Array, Volume
 WIDTHS = (32, 64, 96)
 """Channels of the network at 8, 16 and 32 mm."""
 
-LEARNED = ("T1", "T2", "PD")
-"""Contrasts that the network is asked about. Of real FLAIR it saw next to none, and what it said did harm: there the
-base curve works alone."""
+LEARNED = ("T1",)
+"""Contrasts that the network is asked about: those of which it saw real heads. What it said of real
+FLAIR and T2 did harm; there the base curve works alone."""
 
 BRIGHTEST = 4.0
 """What is brighter, in parts of `TOP`, is shown to the network as this bright."""
@@ -67,7 +67,8 @@ class BoundedModel:
     def __call__(self, volume: Volume, *, target: str | Look | None = None) -> Result:
         """Harmonize a volume on its own grid; see `inference.model.Model`."""
         look = meant(self._manifest, self._looks, target)
-        seen = framed(volume, find_head(volume))
+        head = find_head(volume)
+        seen = framed(volume, head)
         source = seen.profile_of(seen.voxels)
         refuse_uniform(source)
         aim = aim_of(look)
@@ -79,11 +80,11 @@ class BoundedModel:
             bounds = bounds_of(correction)
             if not bounds.hold:  # a network gone wrong: what it says is left out, and the job says so
                 correction = without_cells(correction)
+            asked = learned and bounds.hold
             scale = 1 / source.anchor
-            even = evened(torch.from_numpy(seen.voxels * np.float32(scale))[None, None], correction.log_gain.cpu())
-            left = seen.profile_of(even[0, 0].numpy())
+            left = _left(seen, correction, scale) if asked else profile(volume, head=head).times(scale)
             gap = gaps(left, aim, top=1)
-            judged = self._spread(correction, gap) if learned and bounds.hold else SPREAD
+            judged = self._spread(correction, gap) if asked else SPREAD
             spread = judged if np.isfinite(judged).all() else SPREAD
             curve = base_curve(left, aim, top=1, spread=spread)
             voxels = apply_natively(volume, correction, scale=scale, curve=curve, frame=seen.affine, device=self.device)
@@ -107,6 +108,16 @@ class BoundedModel:
         shown = (image, histograms, description(source, look))
         correction: Correction = self._network(*(torch.from_numpy(a)[None].to(self.device) for a in shown))
         return quieted(correction, torch.from_numpy(image[None, 2:3]).to(self.device))
+
+
+def _left(seen: FramedHead, correction: Correction, scale: float) -> Profile:
+    """Measure what the field leaves, in the frame, as in training.
+
+    The frame's interpolation smooths, which `SPREAD` alone takes for a difference between scanners: a curve that works
+    without the network is fitted on the scan's own grid, as looks are measured.
+    """
+    even = evened(torch.from_numpy(seen.voxels * np.float32(scale))[None, None], correction.log_gain.cpu())
+    return seen.profile_of(even[0, 0].numpy())
 
 
 def network_image(seen: FramedHead, curves: tuple[Curve, Curve]) -> Float32Array:
