@@ -18,9 +18,6 @@ HU_PER_UNIT = 1000.0
 NODES_HU = (-1000.0, -500.0, -100.0, 40.0, 300.0, 700.0, 1200.0, 2000.0)
 """What a voxel may be; between two of them lies what is likely to be a little of both."""
 
-_LOUD = 8.0
-"""Of what the last layer says: its weights are as small as all others, likelihoods are not."""
-
 _MM_PER_UNIT = 100.0
 _SLAB = 16
 _QUIET = 0.3
@@ -92,7 +89,7 @@ class ResidualUnet(nn.Module):
         self.up = nn.ModuleList([nn.Conv3d(wide, fine, 1) for fine, wide in pairs])
         self.after = nn.ModuleList([_Block(width) for width in widths[:-1]])
         self.even = _Even()
-        self.answer = nn.Conv3d(widths[0], len(NODES_HU) * FOLD**3, 1)
+        self.answer = nn.Conv3d(widths[0], len(NODES_HU) * FOLD**3, 3, padding=1)
         nn.init.zeros_(self.answer.weight)
 
     def forward(self, mr: Tensor, corner_mm: Tensor) -> Tensor:
@@ -126,7 +123,7 @@ class ResidualUnet(nn.Module):
         for level in reversed(range(len(self.up))):
             x = kept[level] + functional.interpolate(self.up[level](x), scale_factor=2, mode="nearest")
             x = self.after[level](x)
-        said = _LOUD * self.answer(functional.silu(self.even(x)))
+        said = self.answer(functional.silu(self.even(x)))
         return torch.unflatten(said, 1, (len(NODES_HU), FOLD**3))
 
 
