@@ -32,8 +32,8 @@ from training.loops.run import (
 from training.objectives.ct import CtLoss, ct_loss, surprise
 
 _UNSURE = 0.75
-"""Part of the steps in which likelihoods are judged: at first they alone, then less and less, since the mean of all that
-is likely is not what is least far off."""
+"""Part of the steps in which likelihoods are judged: at first they alone, then less and less, since the mean of all
+that is likely is not what is least far off."""
 
 
 @dataclass(frozen=True, slots=True)
