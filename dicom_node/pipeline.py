@@ -198,7 +198,8 @@ class Pipeline:
         registry = self._parts.registry
         bundle, aim = registry.get(job.model), registry.aim(job.model, job.target, job.output)
         provenance = provenance_of(job, bundle, serial_number=self._parts.serial_number)
-        derived = derive(stack, bundle, self._parts.executor, aim=aim, provenance=provenance)
+        ct = self._parts.settings.derived.ct
+        derived = derive(stack, bundle, self._parts.executor, aim=aim, provenance=provenance, ct=ct)
         self._parts.results.write(job.id, [to_bytes(instance) for instance in derived.instances])
         seconds = {f"{stage}_s": taken for stage, taken in derived.seconds.items()}
         return {name: round(value, 4) for name, value in {**seconds, **derived.numbers}.items()}

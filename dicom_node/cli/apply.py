@@ -184,7 +184,7 @@ def _derive_stack(
         at=SystemClock().now(),
         number_offset=settings.derived.series_number_offset,
     )
-    derived = derive(stack, bundle, executor, aim=aim, provenance=provenance)
+    derived = derive(stack, bundle, executor, aim=aim, provenance=provenance, ct=settings.derived.ct)
     folder.mkdir(parents=True, exist_ok=True)
     for number, instance in enumerate(derived.instances, start=1):
         (folder / f"{number:05d}.dcm").write_bytes(to_bytes(instance))

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from dicom_node.domain.provenance import USUAL_CT_SCALE, CtScale
 from dicom_node.settings.part import Part
 
 
@@ -38,9 +39,16 @@ class Deliver(Part):
 
 
 class Derived(Part):
-    """What derived series are called."""
+    """What derived series are called, and how the HU of CT are stored."""
 
     series_number_offset: int = Field(default=1000, ge=0)
+    ct_intercept_hu: int = Field(default=USUAL_CT_SCALE.intercept_hu, ge=-8192, le=-1024)
+    ct_kvp: float | None = Field(default=None, gt=0, le=1000)
+
+    @property
+    def ct(self) -> CtScale:
+        """How HU become stored integers."""
+        return CtScale(self.ct_intercept_hu, self.ct_kvp)
 
 
 class Console(Part):

@@ -57,6 +57,8 @@ MEANINGS = {
     "infer.targets": "Folder of the targets that `models target add` makes. Empty: `targets` in `data_dir`.",
     "deliver.retry_first_s": "How long to wait after a destination could not take a series; twice as long each time.",
     "deliver.retry_max_s": "The longest such wait. There is no last attempt.",
+    "derived.ct_intercept_hu": "What a stored 0 means in a derived CT, HU. Lower than -1024 leaves room below air.",
+    "derived.ct_kvp": "KVP of derived CT, kV, for systems that refuse an empty one. There was no tube.",
     "derived.series_number_offset": "Added to the source's SeriesNumber; then the next that is free in the study.",
     "console.host": "Address of `/healthz`, `/readyz` and `/metrics`.",
     "console.port": "Port of these; `0` takes a free one.",

@@ -46,6 +46,8 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "deliver.retry_first_s": ("1", "1", 1.0),
     "deliver.retry_max_s": ("9", "9", 9.0),
     "derived.series_number_offset": ("5000", "5000", 5000),
+    "derived.ct_intercept_hu": ("-8192", "-8192", -8192),
+    "derived.ct_kvp": ("120", "120", 120.0),
     "console.host": ("'::1'", "::1", "::1"),
     "console.port": ("0", "0", 0),
     "retention.keep_days": ("0.5", "0.5", 0.5),

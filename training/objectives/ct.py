@@ -1,4 +1,4 @@
-"""What a synthetic CT is judged by in training: absolute error and error of its gradients, in the head."""
+"""What a synthetic CT is judged by in training: likelihood, absolute error and error of its gradients, in the head."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from inference.ct.hounsfield import RANGE_HU
-from inference.ct.network import HU_PER_UNIT
+from inference.ct.network import HU_PER_UNIT, NODES_HU, fold
 
 BONE_HU = 250.0
 """Denser voxels count as bone in what is told about progress."""
@@ -58,9 +57,7 @@ def gradient_error(answer: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     return total
 
 
-def ct_loss(
-    answer: Tensor, ct: Tensor, masks: tuple[Tensor, Tensor], *, gradients: float, squared_hu: float = 0.0
-) -> CtLoss:
+def ct_loss(answer: Tensor, ct: Tensor, masks: tuple[Tensor, Tensor], *, gradients: float) -> CtLoss:
     """Judge an answer.
 
     Parameters
@@ -73,19 +70,35 @@ def ct_loss(
         ``weight`` and ``inside`` of the example: where the loss is taken, and where progress is told.
     gradients
         Weight of their error.
-    squared_hu
-        Smaller errors count by their square (Girshick 2015, ICCV): the best answer where bone is possible is then a
-        little of it. By absolute errors it is none at all until bone is likelier than not.
     """
     weight, inside = masks
     answer, truth = answer.float(), ct / HU_PER_UNIT
-    error = functional.smooth_l1_loss(answer, truth, reduction="none", beta=squared_hu / HU_PER_UNIT)
-    loss = masked_mean(error, weight) + gradients * gradient_error(answer, truth, weight)
+    loss = masked_mean((answer - truth).abs(), weight) + gradients * gradient_error(answer, truth, weight)
     with torch.no_grad():
         clipped = (answer * HU_PER_UNIT).clamp(*RANGE_HU)
         mae_hu = masked_mean((clipped - ct).abs(), inside).item()
         dice = bone_dice(clipped, ct, inside)
     return CtLoss(loss, mae_hu, dice)
+
+
+def surprise(likely: Tensor, ct: Tensor, weight: Tensor) -> Tensor:
+    """Return the cross-entropy of likelihoods: a truth between two nodes is a little of both.
+
+    Parameters
+    ----------
+    likely
+        Logits, see `inference.ct.network.ResidualUnet.likely`.
+    ct, weight
+        HU, and where it counts; shape (batch, 1, slices, rows, columns).
+    """
+    nodes = torch.tensor(NODES_HU, device=ct.device)
+    truth = fold(ct).clamp(NODES_HU[0], NODES_HU[-1]).contiguous()
+    above = torch.searchsorted(nodes, truth).clamp(min=1)
+    low, high = nodes[above - 1], nodes[above]
+    share = (truth - low) / (high - low)
+    said = likely.float().log_softmax(dim=1)
+    below, on_top = (said.gather(1, at[:, None]).squeeze(1) for at in (above - 1, above))
+    return masked_mean(-(1 - share) * below - share * on_top, fold(weight))
 
 
 def bone_dice(answer_hu: Tensor, ct: Tensor, inside: Tensor) -> float:

@@ -13,7 +13,7 @@ from inference.classical.head import find_head
 from inference.ct.disagreement import CHANGES
 from inference.ct.frame import BRIGHTEST, FINE_MM, framed, natively
 from inference.ct.hounsfield import HOUNSFIELD, OUTSIDE_HU, RANGE_HU
-from inference.ct.network import ResidualUnet, fold, unfold
+from inference.ct.network import NODES_HU, ResidualUnet, expected, fold, unfold
 from inference.ct.slices import (
     ResnetGenerator,
     UnetGenerator,
@@ -96,6 +96,15 @@ def test_units_of_generators_can_be_undone() -> None:
     assert mr_unit(torch.tensor([0.0, 3.0])).tolist() == [-1.0, 1.0]
 
 
+def test_a_voxel_is_the_mean_of_what_is_likely_there() -> None:
+    likely = torch.full((1, len(NODES_HU), 8, 1, 1, 20), -50.0)
+    for node, share in ((40, 0.75), (300, 0.25)):
+        likely[:, NODES_HU.index(node)] = np.log(share)
+    answer = expected(likely)
+    assert answer.shape == (1, 8, 1, 1, 20)
+    torch.testing.assert_close(answer, torch.full_like(answer, 0.75 * 0.04 + 0.25 * 0.3))
+
+
 def test_what_goes_into_the_frame_comes_back_to_its_place(ball: Volume) -> None:
     seen = framed(ball, find_head(ball), (16, 16, 16))
     assert all(length % 16 == 0 for length in seen.voxels.shape)
@@ -119,7 +128,9 @@ def test_a_volume_without_a_head_is_refused() -> None:
 
 def test_the_unet_gives_a_ct_on_the_grid_of_the_mr(ball: Volume) -> None:
     network = ResidualUnet((8, 8)).eval()
-    torch.nn.init.constant_(network.answer.bias, 0.3)
+    bias = torch.zeros(len(NODES_HU), 8)
+    bias[NODES_HU.index(300)] = 50  # sure of one node, everywhere
+    network.answer.bias.data = bias.flatten()
     model = CtUnetModel(MANIFEST, network, device="cpu")
     result = model(ball).volume
     assert (result.unit, result.voxels.shape) == (HOUNSFIELD, ball.voxels.shape)
