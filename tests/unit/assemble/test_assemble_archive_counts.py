@@ -40,8 +40,13 @@ def counts(archive, clock):
 
 
 @pytest.fixture
-def collector(clock, counts):
-    return Collector(clock, settle_s=2, silence_s=30, archive=counts)
+def settle_s():
+    return 2
+
+
+@pytest.fixture
+def collector(clock, counts, settle_s):
+    return Collector(clock, settle_s=settle_s, silence_s=30, archive=counts)
 
 
 @pytest.fixture
@@ -89,14 +94,17 @@ def test_a_pacs_that_has_no_more_holds_nothing_up(archive, collector, after, wri
     assert after(2.5) == [GAPLESS]
 
 
-def test_as_many_twice_the_settle_time_apart_is_the_whole_series(archive, collector, after, clock, written, slices):
+@pytest.mark.parametrize(("settle_s", "apart_s"), [(2, 3), (5, 5)])
+def test_as_many_twice_the_settle_time_apart_is_the_whole_series(
+    archive, collector, after, clock, written, slices, settle_s, apart_s
+):
     archive.count = 4  # too few for geometry
     observe(collector, written(slices(4)))
     began = clock.monotonic()
     (evidence,) = after(29)
     assert evidence.startswith("all 4 instances that the PACS counts are there, as it said twice")
     assert len(archive.asked) == 2
-    assert clock.monotonic() - began == 5.25  # the settle time, 3 s between the answers, a tick
+    assert clock.monotonic() - began == settle_s + apart_s + 0.25  # a tick after the second answer
 
 
 def test_an_answer_is_void_when_something_came_after_it(archive, collector, after, written, slices):
