@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dicom_node.assemble.archive_counts import ArchiveCounts
 from dicom_node.assemble.collector import Collector
 from dicom_node.assemble.paces import Paces
 from dicom_node.audit.message import AuditSource
@@ -16,9 +17,10 @@ from dicom_node.audit.receivers import AuditFile, AuditReceiver, SyslogReceiver,
 from dicom_node.auditing import Auditor
 from dicom_node.commitments import CommitmentAnswers
 from dicom_node.deliver.registry import DESTINATION_KINDS, destination
+from dicom_node.dimse.archive import DicomArchive
 from dicom_node.domain.association import AssociationEvent
 from dicom_node.domain.clock import SystemClock
-from dicom_node.domain.ports import Catalogue, Clock, Destination
+from dicom_node.domain.ports import Archive, Catalogue, Clock, Destination
 from dicom_node.errors import RefusedToStart
 from dicom_node.infer.local import LocalExecutor
 from dicom_node.messages import Messages
@@ -199,6 +201,14 @@ def audit_receiver(audit: Audit) -> AuditReceiver | None:
     return SyslogReceiver(audit.host, audit.port, tls, socket.gethostname(), str(os.getpid()))
 
 
+def open_archive(settings: Settings) -> Archive | None:
+    """Return the PACS that is asked for counts, None where none is."""
+    where = settings.completeness.count_from
+    if where is None:
+        return None
+    return DicomArchive(where.host, where.port, ae_title=where.ae_title, calling_ae=settings.ae_title)
+
+
 def _publish(ledger: Ledger, clock: Clock, text: str, author: str) -> None:
     """Keep a version of the rules in the ledger."""
     ledger.rules.publish(text, author=author, at=clock.now())
@@ -216,6 +226,8 @@ def open_pipeline(settings: Settings, *, spool: Spool, ledger: Ledger, executor:
     registry = open_registry(settings)
     waits = settings.completeness
     learned = Paces(ledger.pace_book, least_s=waits.settle_min_s, most_s=waits.silence_s)
+    archive = open_archive(settings)
+    counts = None if archive is None else ArchiveCounts(archive, clock)
 
     def reach(where: Mapping[str, Any]) -> Destination:
         return destination(where, settings.ae_title)
@@ -226,7 +238,10 @@ def open_pipeline(settings: Settings, *, spool: Spool, ledger: Ledger, executor:
             results=open_results(settings),
             ledger=ledger,
             collector=Collector(
-                clock, settle_s=learned if waits.settle_s is None else waits.settle_s, silence_s=waits.silence_s
+                clock,
+                settle_s=learned if waits.settle_s is None else waits.settle_s,
+                silence_s=waits.silence_s,
+                archive=counts,
             ),
             rules=LiveRules(settings.rules, partial(catalogue, registry), partial(_publish, ledger, clock)),
             registry=registry,
@@ -236,5 +251,6 @@ def open_pipeline(settings: Settings, *, spool: Spool, ledger: Ledger, executor:
             settings=settings,
             serial_number=identity(settings.data_dir).serial_number,
             performed=ledger.performed_steps,
+            archive_counts=counts,
         )
     )

@@ -15,6 +15,7 @@
     │   └── ModelTimedOut
     ├── DeliveryDeferred       the destination cannot take it now: tried again later
     ├── DeliveryRefused        the destination will never take it: FAILED, with the reason
+    ├── ArchiveSilent          the PACS that counts gave no answer: it counts as no evidence, asked again later
     ├── NotFound               the thing that a command names is not in the ledger
     └── IllegalTransition      a state change outside the tables: a bug in the node
 """
@@ -111,6 +112,10 @@ class DeliveryDeferred(NodeError):
 
 class DeliveryRefused(NodeError):
     """A destination that refused instances for good (A9xx, Cxxx, no presentation context)."""
+
+
+class ArchiveSilent(NodeError):
+    """A PACS that was asked for a count and gave none; the message says what to do."""
 
 
 class NotFound(NodeError):

@@ -178,6 +178,8 @@ class Node:
         }
         for name, (tick, seconds) in ticks.items():
             self._ticks.start(name, tick, every_s=seconds)
+        if self._settings.completeness.count_from is not None:
+            self._ticks.start("ask archive", pipeline.ask_archive, every_s=COLLECT_EVERY_S)
         self._calendar.add_job(partial(self._ticks.run, "expire", self._expire), "interval", hours=1)
         self._calendar.add_job(partial(self._ticks.run, "make room", self._make_room), "interval", minutes=1)
         self._calendar.start()

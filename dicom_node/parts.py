@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dicom_node.assemble.archive_counts import ArchiveCounts
 from dicom_node.assemble.collector import Collector
 from dicom_node.domain.ports import Clock, Destination, Executor, Performed
 from dicom_node.route.live import LiveRules
@@ -28,6 +29,8 @@ class Parts:
         Of this node, for the headers of what it makes.
     performed
         What scanners say that they made; None where none of them does.
+    archive_counts
+        What the PACS counts, which the collector weighs; None where none is asked.
     """
 
     spool: Spool
@@ -42,3 +45,4 @@ class Parts:
     settings: Settings
     serial_number: str
     performed: Performed | None = None
+    archive_counts: ArchiveCounts | None = None

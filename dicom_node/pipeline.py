@@ -100,6 +100,11 @@ class Pipeline:
         """Look for new instances in the spool, and close the series that are complete now."""
         self._intake.collect()
 
+    def ask_archive(self) -> None:
+        """Ask the PACS for the count of a series that waits for it; it may take its time, so in a thread of its own."""
+        if self._parts.archive_counts is not None:
+            self._parts.archive_counts.ask()
+
     def route(self) -> None:
         """Decide on every complete series: which rules want it, and which of them may have it."""
         for series in self._ledger.series(SeriesState.COMPLETE):

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dicom_node.assemble.archive_counts import ArchiveCounts, Question
 from dicom_node.assemble.completeness import Shape, Told, Waits, evidence, heard, shape_of, whole_series
+from dicom_node.assemble.elements import value_of
 from dicom_node.assemble.frames import FileContent, read_frames
 from dicom_node.assemble.paces import Paces
 from dicom_node.domain.ports import Clock
@@ -108,6 +110,8 @@ class Collector:
         Seconds without a new file after which a series is taken as it is.
     read
         Reads a file; another one lets a test or a simulation do without files.
+    archive
+        What the PACS counts, where one is asked.
     """
 
     def __init__(
@@ -117,10 +121,12 @@ class Collector:
         settle_s: float | Paces,
         silence_s: float,
         read: Callable[[Path], FileContent] | None = None,
+        archive: ArchiveCounts | None = None,
     ) -> None:
         self._clock = clock
         self._settle_s, self._silence_s = settle_s, silence_s
         self._read = read
+        self._archive = archive
         self._series: dict[str, _Arriving] = {}
         self._handed_on: dict[str, float] = {}  # folder -> when its last file came, while a late one may teach
 
@@ -149,7 +155,7 @@ class Collector:
 
     def closed(self) -> list[Closed]:
         """Return the series that are complete now; each again at every call until it is forgotten or grows."""
-        found = ((folder, series, self._evidence(series)) for folder, series in self._series.items())
+        found = ((folder, series, self._evidence(folder, series)) for folder, series in self._series.items())
         return [series.closed(folder, because) for folder, series, because in found if because is not None]
 
     def forget(self, folder: str) -> None:
@@ -158,6 +164,8 @@ class Collector:
         What it showed of the pace of its senders stays; of an image that comes late, soon, the next revision tells.
         """
         series = self._series.pop(folder, None)
+        if self._archive is not None:
+            self._archive.forget(folder)
         if series is None or not isinstance(self._settle_s, Paces):
             return
         if series.longest_pause_s is not None:
@@ -173,7 +181,7 @@ class Collector:
             series.read(path, self._read or read_frames)
         return series.closed(folder, "complete before")
 
-    def _evidence(self, series: _Arriving) -> str | None:
+    def _evidence(self, folder: str, series: _Arriving) -> str | None:
         if not series.frames:
             return None
         quiet_s = self._clock.monotonic() - series.last_came
@@ -185,7 +193,20 @@ class Collector:
             series.full = series.full or _seen(shape_of, series)
             shape = series.full
         shape = heard(shape, series.told)
+        if waits.settle_s <= quiet_s < waits.silence_s:
+            shape = self._weighed(folder, series, shape, waits)
         return evidence(shape, waits, quiet_s=quiet_s, sender_connected=series.sender_connected)
+
+    def _weighed(self, folder: str, series: _Arriving, shape: Shape, waits: Waits) -> Shape:
+        """Have the PACS's count weigh in, where it is asked and nobody who knows better has spoken."""
+        first = next((frame.header for frames in series.frames.values() for frame in frames), None)
+        if self._archive is None or series.told is not None or shape.whole or first is None:
+            return shape
+        study_uid, series_uid = (str(value_of(first, f"{level}InstanceUID") or "") for level in ("Study", "Series"))
+        return self._archive.weigh(
+            Question(folder, study_uid, series_uid, len(series.frames)), shape,
+            settle_s=waits.settle_s, sender_connected=series.sender_connected,
+        )  # fmt: skip
 
     def _waits(self, series: _Arriving) -> Waits:
         settle_s = self._settle_s

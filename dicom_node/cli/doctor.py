@@ -73,6 +73,8 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     for name, check in _CHECKS.items():
         yield _outcome(name, check, settings)
     yield from _destinations(settings)
+    if settings.completeness.count_from is not None:
+        yield _outcome("completeness.count_from", _counts, settings)
 
 
 def _outcome(name: str, check: Callable[[Settings], str], settings: Settings) -> Finding:
@@ -238,6 +240,18 @@ def _destinations(settings: Settings) -> Iterator[Finding]:
 
     for name, where in rules.destinations.items():
         yield _outcome(f"destination {name}", answers(where.model_dump()), settings)
+
+
+def _counts(settings: Settings) -> str:
+    """Ask the PACS for a series that nobody has."""
+    from dicom_node.app import open_archive
+    from dicom_node.domain.identifiers import uid_of
+
+    archive = open_archive(settings)
+    assert archive is not None  # called only where one is set
+    nobodys = uid_of("series", ("doctor",))
+    archive.instances(nobodys, nobodys)
+    return "answers C-FIND"
 
 
 _CHECKS: dict[str, Callable[[Settings], str]] = {

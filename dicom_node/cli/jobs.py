@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -74,16 +75,31 @@ def retry_job(job_id: JobId, config: Config = None) -> None:
     typer.echo(f"job {job.id} is {job.state}: a running node takes it next")
 
 
+class FaultName(StrEnum):
+    """Members of `Fault` as the command line names them."""
+
+    PROCESSING = "processing"
+    SOFTWARE = "software"
+
+
 @app.command("retract", epilog=example("dicom-node jobs retract 3f2a9c01b7de"))
-def retract_job(job_id: JobId, config: Config = None) -> None:
+def retract_job(
+    job_id: JobId,
+    fault: Annotated[
+        FaultName,
+        typer.Option(help="What the note gives as the reason; one that refused the first note gets the same again."),
+    ] = FaultName.PROCESSING,
+    config: Config = None,
+) -> None:
     """Take back what a job sent: a rejection note goes wherever the derived series went."""
     settings = settings_of(config)
     from dicom_node.domain.clock import SystemClock
+    from dicom_node.domain.job import Fault
     from dicom_node.errors import IllegalTransition, NodeError
 
     with ledger_of(settings) as ledger:
         try:
-            job = ledger.retract(job_id, SystemClock().now())
+            job = ledger.retract(job_id, SystemClock().now(), fault=Fault[fault.name])
         except IllegalTransition:
             state = ledger.job(job_id).state
             raise NodeError(f"job {job_id} is {state}: there is nothing that was sent and is not taken back") from None

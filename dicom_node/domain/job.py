@@ -43,6 +43,13 @@ class JobEvent(StrEnum):
     RETRACTED = "retracted"
 
 
+class Fault(StrEnum):
+    """What was at fault in what is taken back by hand: the job's reason from then on, by which its note is coded."""
+
+    PROCESSING = "retracted by hand: inappropriate image processing"
+    SOFTWARE = "retracted by hand: software failure"
+
+
 _S, _E = JobState, JobEvent
 
 JOB_TRANSITIONS: dict[tuple[JobState, JobEvent], JobState] = {

@@ -219,6 +219,20 @@ class Performed(Protocol):
         ...
 
 
+class Archive(Protocol):
+    """A PACS that gets the same series as the node, and can be asked how much of them it has."""
+
+    def instances(self, study_uid: str, series_uid: str) -> int:
+        """Return how many instances of a series it has now, 0 where it knows none; it may still be receiving.
+
+        Raises
+        ------
+        ArchiveSilent
+            When it is down, refuses, or does not count.
+        """
+        ...
+
+
 class PaceBook(Protocol):
     """Where the paces of senders are kept."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from highdicom.ko import KeyObjectSelection, KeyObjectSelectionDocument
 from highdicom.sr import CodeContentItem, CodedConcept, RelationshipTypeValues
@@ -13,7 +14,7 @@ from pydicom.sr.codedict import codes
 
 from dicom_node import __version__
 from dicom_node.domain.identifiers import uid_of
-from dicom_node.domain.job import Job
+from dicom_node.domain.job import Fault, Job
 from dicom_node.domain.provenance import MANUFACTURER, MODEL_NAME
 from dicom_node.encode.dates import add_dates
 from dicom_node.encode.modules import COMMON_MODULES
@@ -24,6 +25,8 @@ _KEPT = ("SOP Common", "Patient", "Clinical Trial Subject", "General Study", "Pa
 """Modules that a document shares with the images of its study."""
 _BLANK = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate",
           "StudyTime")  # fmt: skip
+_MODIFIERS: dict[str | None, Any] = {Fault.SOFTWARE: codes.DCM.SoftwareFailure}
+"""The reason of a job -> Document Title Modifier (CID 7011); any other is Inappropriate image processing."""
 
 
 def encode_rejection(derived: Sequence[Path], job: Job, *, at: datetime, serial_number: str) -> Dataset:
@@ -34,7 +37,7 @@ def encode_rejection(derived: Sequence[Path], job: Job, *, at: datetime, serial_
     derived
         The files of the series.
     job
-        That made it; its reason becomes the description.
+        That made it; its reason becomes the description, and chooses the modifier.
     at
         When it was rejected, UTC: the same note again is the same bytes.
     serial_number
@@ -71,7 +74,7 @@ def _content(evidence: Sequence[Dataset], job: Job) -> KeyObjectSelection:
     # highdicom has no argument for the modifier, which TID 2010 puts before all else (CID 7011)
     modifier = CodeContentItem(
         name=CodedConcept("113011", "DCM", "Document Title Modifier"),
-        value=codes.DCM.InappropriateImageProcessing,
+        value=_MODIFIERS.get(job.reason, codes.DCM.InappropriateImageProcessing),
         relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD,
     )
     content[0].ContentSequence.insert(0, modifier)

@@ -4,7 +4,7 @@ from dicom_node.settings.loading import load_settings
 from dicom_node.settings.messages import Audit, CommitmentPeer, CommitmentSettings
 from dicom_node.settings.node import DELIMITER, PREFIX, Settings
 from dicom_node.settings.receiving import CallingAe, Limits, Listen
-from dicom_node.settings.work import Completeness, Console, Retention
+from dicom_node.settings.work import Completeness, Console, CountFrom, Retention
 
 __all__ = [
     "DELIMITER",
@@ -15,6 +15,7 @@ __all__ = [
     "CommitmentSettings",
     "Completeness",
     "Console",
+    "CountFrom",
     "Limits",
     "Listen",
     "Retention",

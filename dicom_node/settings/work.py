@@ -5,10 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from dicom_node.domain.provenance import USUAL_CT_SCALE, CtScale
-from dicom_node.settings.part import Part
+from dicom_node.settings.part import Part, checked_ae_title
+
+
+class CountFrom(Part):
+    """A PACS that gets the same series from the scanners, and is asked how much of them it has."""
+
+    host: str
+    port: int = Field(default=104, ge=1, le=65535)
+    ae_title: str
+
+    @field_validator("ae_title")
+    @classmethod
+    def _is_ae_title(cls, value: str) -> str:
+        return checked_ae_title(value)
 
 
 class Completeness(Part):
@@ -18,6 +31,7 @@ class Completeness(Part):
     settle_min_s: float = Field(default=1, ge=0)
     silence_s: float = Field(default=30, gt=0)
     late: Literal["never", "replace", "new_series"] = "replace"
+    count_from: CountFrom | None = None
 
 
 class Infer(Part):

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Select, and_, func, insert, or_, select, text, update
 
 from dicom_node.domain.delivery import Delivery, DeliveryEvent, DeliveryState, outcome
-from dicom_node.domain.job import Job, JobEvent, JobState
+from dicom_node.domain.job import Fault, Job, JobEvent, JobState
 from dicom_node.domain.series import Series, SeriesEvent, SeriesState
 from dicom_node.domain.window import Window
 from dicom_node.errors import IllegalTransition
@@ -184,10 +184,10 @@ class Ledger:
                     save_delivery(connection, delivery.after(DeliveryEvent.RETRIED, next_attempt=at, reason=None))
             return job
 
-    def retract(self, job_id: str, at: datetime) -> Job:
+    def retract(self, job_id: str, at: datetime, *, fault: Fault = Fault.PROCESSING) -> Job:
         """Have what a job sent rejected wherever it was sent, and return the job; see `dicom_node.outbox`.
 
-        A rejection that a destination refused is tried again.
+        A rejection that a destination refused is tried again, as it was: one note names one fault.
 
         Raises
         ------
@@ -202,7 +202,7 @@ class Ledger:
             if not retract_deliveries(connection, before, at):
                 raise IllegalTransition(f"job {job_id}", before.state, JobEvent.RETRACTED)
             if job.state is not before.state:
-                change_job(connection, job_id, JobEvent.RETRACTED, at, reason="retracted by hand")
+                change_job(connection, job_id, JobEvent.RETRACTED, at, reason=fault.value)
             return get_job(connection, job_id)
 
     def is_derived(self, series_uid: str) -> bool:

@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from pydicom.tag import Tag
 from pydicom.uid import UID
 
+from dicom_node.assemble.archive_counts import ASK_AGAIN_AFTER_S, LEFT_ALONE_S
 from dicom_node.deliver.settings import DicomDestinationSettings
+from dicom_node.dimse import archive
 from dicom_node.dimse.contexts import STORAGE_CLASSES, TRANSFER_SYNTAXES, UNCOMPRESSED_LITTLE_ENDIAN, VERIFICATION
 from dicom_node.dimse.statuses import STORAGE_STATUSES, StatusClass
 from dicom_node.domain.commitment import FAILURE_REASONS
@@ -25,6 +28,12 @@ _ACTIONS = {
     StatusClass.WARNING: "Delivered; the warning is recorded with the job.",
     StatusClass.TRY_LATER: "The attempt ends; the whole series is sent again later.",
     StatusClass.REFUSED: "The instance is recorded as refused; the rest is sent.",
+}
+_SENT = {
+    "QueryRetrieveLevel": "`SERIES`",
+    "StudyInstanceUID": "of the series",
+    "SeriesInstanceUID": "of the series",
+    "NumberOfSeriesRelatedInstances": "empty: it is asked for",
 }
 
 
@@ -49,6 +58,8 @@ def _tables() -> dict[str, list[str]]:
         "commitment failures": _table(("Failure Reason", "When"), _code_rows(FAILURE_REASONS)),
         "commitment limits": _table(("What", "Default, a setting"), _commitment_rows()),
         "request statuses": _table(("Status", "When"), _code_rows(STATUSES)),
+        "query keys": _table(("Key", "Tag", "Value"), _query_rows()),
+        "query limits": _table(("What", "How long"), _query_limit_rows()),
         "statuses received": _table(("Status", "Meaning", "Source", "What the node does"), _status_rows()),
         "sending limits": _table(("What", "Default, a setting of the destination"), _sending_rows()),
     }
@@ -116,6 +127,19 @@ def _commitment_rows() -> list[tuple[str, str]]:
         ("First and longest wait after a report failed", f"{settings.retry_first_s:g} s, {settings.retry_max_s:g} s"),
         ("A report is given up", f"{settings.give_up_days:g} days after the request (`commitment.give_up_days`)"),
         ("Port of requestors that are not in `commitment.peers`", f"{settings.port} (`commitment.port`)"),
+    ]
+
+
+def _query_rows() -> list[tuple[str, str, str]]:
+    return [(keyword, str(Tag(keyword)), _SENT[keyword]) for keyword in archive.KEYS]
+
+
+def _query_limit_rows() -> list[tuple[str, str]]:
+    return [
+        ("TCP connection, and each answer", f"{archive.TIMEOUT_S:g} s"),
+        ("All answers together", f"{archive.ANSWERS_S:g} s"),
+        ("From one question about a series to the next, at least", f"{ASK_AGAIN_AFTER_S:g} s"),
+        ("Left alone after no answer", f"{LEFT_ALONE_S:g} s"),
     ]
 
 

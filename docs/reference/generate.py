@@ -49,6 +49,10 @@ MEANINGS = {
     "`silence_s`.",
     "completeness.silence_s": "How long nothing may have come before a series is taken as it is.",
     "completeness.late": "What an instance does that comes after its series was complete.",
+    "completeness.count_from.host": "Of a PACS to which the scanners send the same series; it is asked by C-FIND "
+    "how many instances it has. Without this none is asked.",
+    "completeness.count_from.port": "Its DICOM port.",
+    "completeness.count_from.ae_title": "Its AE title. It must let the node's `ae_title` ask.",
     "infer.executor": "Where models run: on this machine.",
     "infer.device": "`auto` (the first graphics card if there is one), `cpu`, or `cuda:0` and so on.",
     "infer.timeout_s": "A model that takes longer is killed.",

@@ -24,6 +24,10 @@ def test_orthanc_asks_whether_its_images_are_safe_and_is_told(tmp_path: Path) ->
     run_in_a_namespace(HERE / "orthanc_commitment.py", tmp_path)
 
 
+def test_orthanc_counts_a_series_that_the_scanner_sent_to_both(tmp_path: Path) -> None:
+    run_in_a_namespace(HERE / "orthanc_count.py", tmp_path)
+
+
 def run_in_a_namespace(script: Path, folder: Path) -> None:
     for tool in ("Orthanc", "unshare", "ip"):
         if shutil.which(tool) is None:

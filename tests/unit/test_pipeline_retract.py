@@ -14,7 +14,7 @@ from made_series import a_few
 from pydicom import Dataset, dcmread
 
 from dicom_node.domain.delivery import DeliveryState
-from dicom_node.domain.job import Job, JobState
+from dicom_node.domain.job import Fault, Job, JobState
 from dicom_node.errors import IllegalTransition
 from dicom_node.spool.retention import expire
 
@@ -134,6 +134,21 @@ def test_an_admin_takes_back_what_a_job_sent_once(node: Harness) -> None:
     assert [len(notes(node, pacs)) for pacs in ("PACS", "TPS")] == [1, 1]
     with pytest.raises(IllegalTransition):
         node.ledger.retract(queued.id, node.clock.now())
+
+
+@pytest.mark.parametrize(("fault", "code"), [(Fault.PROCESSING, "111219"), (Fault.SOFTWARE, "111218")])
+def test_the_note_names_what_was_at_fault_and_goes_on_naming_it(node: Harness, fault: Fault, code: str) -> None:
+    node.receive(a_few())
+    node.run_all()
+    node.ledger.retract(node.job.id, node.clock.now(), fault=fault)
+    node.pacs["TPS"].refuses = {"1.2.3": 0x0122}
+    deliver(node)
+    node.pacs["TPS"].refuses = {}
+    node.ledger.retract(node.job.id, node.clock.now(), fault=next(each for each in Fault if each is not fault))
+    deliver(node)
+    (note,), (same,) = notes(node, "PACS"), notes(node, "TPS")
+    assert note.ContentSequence[0].ConceptCodeSequence[0].CodeValue == code
+    assert note == same
 
 
 def test_a_half_sent_result_is_rejected_too_and_what_comes_of_its_sending_changes_nothing(node: Harness) -> None:

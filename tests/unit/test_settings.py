@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from dicom_node.app import receiver_limits
 from dicom_node.errors import RefusedToStart
 from dicom_node.receive.limits import ReceiverLimits
-from dicom_node.settings import CallingAe, CommitmentPeer, Settings, load_settings
+from dicom_node.settings import CallingAe, CommitmentPeer, CountFrom, Settings, load_settings
 
 # key -> as YAML, as a variable, what comes of it; paths are relative to the file's folder
 KEYS: dict[str, tuple[str, str, Any]] = {
@@ -37,6 +37,10 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "completeness.settle_min_s": ("0.2", "0.2", 0.2),
     "completeness.silence_s": ("60", "60", 60.0),
     "completeness.late": ("never", "never", "never"),
+    "completeness.count_from": (
+        "{host: pacs, ae_title: PACS}", '{"host": "pacs", "ae_title": "PACS"}',
+        CountFrom(host="pacs", port=104, ae_title="PACS"),
+    ),
     "infer.executor": ("local", "local", "local"),
     "infer.device": ("cuda:1", "cuda:1", "cuda:1"),
     "infer.timeout_s": ("5", "5", 5.0),

@@ -112,6 +112,15 @@ def test_a_dead_destination_is_told_with_what_to_do(examine: Any, node: Path) ->
     assert found["destination pacs"].startswith(f"connection refused by 127.0.0.1:{dead}: is the PACS running")
 
 
+@pytest.mark.network
+def test_a_pacs_that_does_not_answer_for_counts_is_told_with_what_to_do(examine: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        dead = closed.getsockname()[1]
+    found = examine(completeness=f"{{count_from: {{host: 127.0.0.1, port: {dead}, ae_title: PACS}}}}")
+    assert found.keys() == {"completeness.count_from"}
+    assert found["completeness.count_from"].startswith(f"PACS@127.0.0.1:{dead} takes no association for C-FIND")
+
+
 def test_too_little_space_is_told(examine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DICOM_NODE__RETENTION__MIN_FREE_GIB", "1000000000")
     found = examine()

@@ -147,7 +147,8 @@ def test_what_a_job_sent_is_taken_back_once(run: Any, worked: Path, tmp_path: Pa
     jobs = run("jobs", "list", "--json").json
     delivered, held = the(jobs, "DELIVERED"), the(jobs, "HELD")
     said = f"job {delivered['id']} is RETRACTED: a running node sends a rejection note to pacs\n"
-    assert run("jobs", "retract", delivered["id"]).out == said
+    assert run("jobs", "retract", delivered["id"], "--fault", "software").out == said
+    assert run("jobs", "show", delivered["id"], "--json").json["reason"] == "retracted by hand: software failure"
     for job, state in ((delivered, "RETRACTED"), (held, "HELD")):
         refusal = run("jobs", "retract", job["id"]).refusal
         assert f"is {state}: there is nothing that was sent and is not taken back" in refusal
