@@ -1,4 +1,4 @@
-# make demo | make test | make lint | make bench | make evaluate | make train-bounded | make train-ct | make docs; each makes .venv first when it is not there.
+# make demo | make test | make lint | make fuzz | make bench | make evaluate | make train-bounded | make train-ct | make docs; each makes .venv first when it is not there.
 SHELL := /bin/bash
 PYTHON ?= python3
 EXTRAS ?= dev
@@ -21,7 +21,7 @@ KILLS ?= 200
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint chaos bench evaluate train-bounded train-ct docs clean
+.PHONY: help install demo test lint chaos fuzz bench evaluate train-bounded train-ct docs clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -49,6 +49,9 @@ lint: $(STAMP)
 
 chaos: $(STAMP)  ## kill -9 a working node at random moments, KILLS=200 times; SEED=1
 	@DICOM_NODE_CHAOS_KILLS=$(KILLS) DICOM_NODE_CHAOS_SEED=$(SEED) $(BIN)/python -m pytest tests/network/test_node_chaos.py
+
+fuzz: $(STAMP)  ## 5,000 damaged PDUs and 2,000 damaged data sets against the receiver; SEED=1
+	@DICOM_NODE_FUZZ_PDUS=5000 DICOM_NODE_FUZZ_DATASETS=2000 DICOM_NODE_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest tests/network/test_receive_fuzz.py
 
 bench: $(STAMP)  ## what is measured, each as ratios within one run
 	@for each in benchmarks/*.py; do $(BIN)/python $$each; done

@@ -15,15 +15,16 @@ from pydicom import Dataset
 from dicom_node.assemble import gate as input_gate
 from dicom_node.assemble.volume import read_volume
 from dicom_node.domain.ports import Executor, InferenceRequest
-from dicom_node.domain.provenance import Provenance, StoredScale
+from dicom_node.domain.provenance import USUAL_CT_SCALE, CtScale, Provenance, StoredScale
 from dicom_node.domain.stack import Stack
-from dicom_node.encode import derived_ct, derived_mr
+from dicom_node.encode import derived_ct, derived_map, derived_mr
 from dicom_node.encode.series import EncodedSeries
 from dicom_node.errors import JobHeld
 from dicom_node.infer import gate as output_gate
 from inference.aim import Aim
 from inference.bundle import Bundle
 from inference.contract import Acquisition
+from inference.output import Output
 from inference.volume import Volume
 
 Encode: TypeAlias = Callable[[Stack, Volume, Provenance], EncodedSeries]
@@ -87,8 +88,10 @@ def refusal(stack: Stack, bundle: Bundle, aim: Aim) -> str | None:
     return "; ".join(reasons) or input_gate.refusal(stack)
 
 
-def derive(stack: Stack, bundle: Bundle, executor: Executor, *, aim: Aim, provenance: Provenance) -> Derived:
-    """Run a model on a stack and encode what passes the gates.
+def derive(
+    stack: Stack, bundle: Bundle, executor: Executor, *, aim: Aim, provenance: Provenance, ct: CtScale = USUAL_CT_SCALE
+) -> Derived:
+    """Run a model on a stack and encode what passes the gates; `ct` counts where that is a CT.
 
     Raises
     ------
@@ -103,7 +106,7 @@ def derive(stack: Stack, bundle: Bundle, executor: Executor, *, aim: Aim, proven
     reason = _other_model(bundle, provenance) or _other_target(aim, provenance) or refusal(stack, bundle, aim)
     if reason is not None:
         raise JobHeld(reason)
-    encode = _ENCODERS[bundle.manifest.output.kind](bundle, aim)
+    encode = _ENCODERS[bundle.manifest.output.kind, aim.output](bundle, aim, ct)
     source = read_volume(stack)
     assembled = time.perf_counter()
     made = harmonize(source, acquisition_of(stack), bundle, executor, aim=aim)
@@ -132,12 +135,18 @@ def harmonize(source: Volume, acquisition: Acquisition, bundle: Bundle, executor
     of_headers = contract.acquisition_violations(acquisition, aimed_at=aim.contrast)
     _hold((*of_headers, *contract.volume_violations(source)))
     started = time.perf_counter()
-    outcome = executor.run(InferenceRequest(bundle.manifest.name, bundle.digest, aim.name, source, aim.digest))
+    outcome = executor.run(_request(source, bundle, aim))
     inferred = time.perf_counter()
-    verdict = output_gate.judge(source, outcome.volume, output=bundle.manifest.output, limits=bundle.manifest.qa)
+    verdict = output_gate.judge(
+        source, outcome.volume, output=bundle.manifest.output, limits=bundle.manifest.qa, asked=aim.output
+    )
     _hold(verdict.failures)
     seconds = {"infer": inferred - started, "gate": time.perf_counter() - inferred}
     return Harmonized(source, outcome.volume, verdict.warnings, {**outcome.numbers, **verdict.numbers}, seconds)
+
+
+def _request(source: Volume, bundle: Bundle, aim: Aim) -> InferenceRequest:
+    return InferenceRequest(bundle.manifest.name, bundle.digest, aim.name, source, aim.digest, aim.output)
 
 
 def _other_model(bundle: Bundle, provenance: Provenance) -> str | None:
@@ -171,17 +180,27 @@ def _text(stack: Stack, key: str) -> str | None:
     return None if value is None else str(value)
 
 
-def _mr_encoder(bundle: Bundle, aim: Aim) -> Encode:
+def _mr_encoder(bundle: Bundle, aim: Aim, ct: CtScale) -> Encode:
+    del ct
     if aim.target is None:
         raise JobHeld(f"model {bundle.manifest.name} names no target, so that no stored scale is known")
     scale = StoredScale(aim.target.values_per_unit, aim.target.window_center, aim.target.window_width)
     return lambda stack, made, of: derived_mr.encode(stack, made.voxels, scale=scale, provenance=of)
 
 
-def _ct_encoder(bundle: Bundle, aim: Aim) -> Encode:
+def _ct_encoder(bundle: Bundle, aim: Aim, ct: CtScale) -> Encode:
     del bundle, aim  # Hounsfield units are the same for every model
-    return lambda stack, made, of: derived_ct.encode(stack, made, provenance=of)
+    return lambda stack, made, of: derived_ct.encode(stack, made, provenance=of, scale=ct)
 
 
-_ENCODERS: Mapping[str, Callable[[Bundle, Aim], Encode]] = {"mr": _mr_encoder, "ct": _ct_encoder}
-"""Kind of a bundle's output -> what chooses its encoder before the model runs."""
+def _map_encoder(bundle: Bundle, aim: Aim, ct: CtScale) -> Encode:
+    del bundle, aim, ct
+    return lambda stack, made, of: derived_map.encode(stack, made, provenance=of)
+
+
+_ENCODERS: Mapping[tuple[str, Output], Callable[[Bundle, Aim, CtScale], Encode]] = {
+    ("mr", Output.RESULT): _mr_encoder,
+    ("ct", Output.RESULT): _ct_encoder,
+    ("ct", Output.UNCERTAINTY): _map_encoder,
+}
+"""Kind of a bundle's output, and what is asked of it -> what chooses the encoder before the model runs."""

@@ -11,9 +11,11 @@ from typing import TypeVar
 import structlog
 
 from dicom_node.assemble.collector import Closed
+from dicom_node.assemble.completeness import Told
 from dicom_node.boundary import Boundary
 from dicom_node.domain.series import Series, SeriesEvent, SeriesState
 from dicom_node.parts import Parts
+from dicom_node.spool.instances import instance_name
 
 log = structlog.get_logger()
 
@@ -72,9 +74,20 @@ class Intake:
             return False  # what came since then is late, but nothing is decided yet on what came before
         elif series.state is not SeriesState.RECEIVING and not self._is_reopened(series, paths):
             return True
-        connected = self._parts.spool.is_sender_connected(folder)
-        self._parts.collector.observe(folder, paths, sender_connected=connected)
+        spool = self._parts.spool
+        connected = spool.is_sender_connected(folder) or spool.has_broken_off(folder)
+        series_uid = series.series_uid if series is not None else self._parts.spool.identify(folder).series_uid
+        told = self._told(series_uid, paths)
+        self._parts.collector.observe(folder, paths, sender_connected=connected, told=told)
         return True  # RECEIVING: looked into at every tick
+
+    def _told(self, series_uid: str, paths: Sequence[Path]) -> Told | None:
+        """Compare what is there with what the scanner says that it made (MPPS, PS3.4 F.7)."""
+        made = self._parts.performed.performed(series_uid) if self._parts.performed is not None else None
+        if not made:
+            return None
+        missing = {instance_name(uid) for uid in made} - {path.stem for path in paths}
+        return Told(f"all {len(made)} instances that the scanner's MPPS names", len(missing))
 
     def _add(self, folder: str) -> None:
         key, now = self._parts.spool.identify(folder), self._clock.now()

@@ -11,15 +11,17 @@ from dicom_node.domain.job import Job, job_id
 from dicom_node.domain.provenance import Provenance
 from dicom_node.domain.series import Series
 from dicom_node.domain.stack import Stack
+from dicom_node.encode.tasks import task_of
 from dicom_node.encode.uids import series_uid
 from dicom_node.route.schema import Priority
 from inference.aim import Aim
 from inference.bundle import Bundle
+from inference.output import Output
 
 
 def job_for(
     series: Series, stack: Stack, bundle: Bundle, aim: Aim, *,
-    snapshot: Mapping[str, Any], at: datetime, number_offset: int,
+    snapshot: Mapping[str, Any], at: datetime, number_offset: int, apart: str = "",
 ) -> Job:  # fmt: skip
     """Return the job of one rule on one stack.
 
@@ -33,10 +35,12 @@ def job_for(
         UTC; becomes the date in every derived header.
     number_offset
         Added to the source's series number.
+    apart
+        What sets it apart from the other runs of its rule, empty for the only one.
     """
     rule = snapshot["rule"]
     return Job(
-        id=job_id(series.series_uid, series.revision, stack.label, rule["name"]),
+        id=job_id(series.series_uid, series.revision, stack.label, rule["name"], apart),
         series_uid=series.series_uid,
         revision=series.revision,
         stack=stack.label,
@@ -52,6 +56,7 @@ def job_for(
         derived_at=at,
         priority=Priority(rule["priority"]).rank,
         times={"queued": at},
+        window=snapshot.get("window"),
     )
 
 
@@ -61,7 +66,7 @@ def provenance_of(job: Job, bundle: Bundle, *, serial_number: str) -> Provenance
         model=job.model,
         model_version=bundle.manifest.version,
         model_digest=job.model_digest,
-        task=bundle.manifest.task,
+        task=task_of(bundle.manifest.task, job.output),
         target=job.target,
         target_digest=job.target_digest,
         node_version=__version__,
@@ -80,7 +85,7 @@ def provenance_by_hand(stack: Stack, bundle: Bundle, aim: Aim, *, at: datetime, 
         model=bundle.manifest.name,
         model_version=bundle.manifest.version,
         model_digest=bundle.digest,
-        task=bundle.manifest.task,
+        task=task_of(bundle.manifest.task, aim.output),
         target=aim.name,
         target_digest=aim.digest,
         node_version=__version__,
@@ -100,6 +105,6 @@ def _derived_uid(stack: Stack, bundle: Bundle, aim: Aim, *, rule: str, revision:
         [frame.sop_instance_uid for frame in stack.frames],
         bundle.digest,
         parameters=parameters,
-        kind=bundle.manifest.output.kind,
+        kind=bundle.manifest.output.kind if aim.output is Output.RESULT else aim.output,
         revision=revision,
     )

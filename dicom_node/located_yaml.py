@@ -79,8 +79,13 @@ def read(path: Path) -> LocatedMap:
     FileRefused
         With the line of the first mistake.
     """
+    return parsed(path, text_of(path))
+
+
+def parsed(path: Path, text: str) -> LocatedMap:
+    """Read YAML as `read` does, from a text; `path` is for its messages."""
     try:
-        return parse(_text_of(path))
+        return parse(text)
     except BadYaml as mistake:
         problem = f"{path}:{mistake.line}: {mistake}"
     raise FileRefused([problem])
@@ -243,7 +248,14 @@ def _place(data: Any, loc: Loc, *, is_absent: bool) -> tuple[int, str]:
     return line, name.removeprefix(".")
 
 
-def _text_of(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Return the text of a file, without a byte order mark.
+
+    Raises
+    ------
+    FileRefused
+        When it cannot be read, is too large, or is not UTF-8.
+    """
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)

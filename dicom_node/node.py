@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import datetime
 from functools import partial
 from typing import Literal
 
@@ -15,16 +16,25 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from prometheus_client.core import Metric
 from sqlalchemy.exc import SQLAlchemyError
 
-from dicom_node.app import GIB, local_executor, open_ledger, open_pipeline, open_receiver, open_results, open_spool
+from dicom_node.app import (
+    GIB,
+    local_executor,
+    open_ledger,
+    open_messages,
+    open_pipeline,
+    open_receiver,
+    open_results,
+    open_spool,
+)
 from dicom_node.console.health import metrics, problems
 from dicom_node.console.http import HttpServer, console
+from dicom_node.console.receiver_metrics import receiver_metrics
 from dicom_node.domain.clock import SystemClock
 from dicom_node.errors import RefusedToStart
 from dicom_node.pipeline import Pipeline
-from dicom_node.receive.counters import Counts
 from dicom_node.settings import Settings
 from dicom_node.spool.identity import claim
-from dicom_node.spool.retention import expire, limit
+from dicom_node.spool.retention import expire, limit, make_room
 from dicom_node.ticks import Ticks
 
 Role = Literal["all", "receiver", "engine", "console"]
@@ -78,7 +88,14 @@ class Node:
             if self._works
             else None
         )
-        self._receiver = open_receiver(settings, self._spool) if self._receives else None
+        self._messages = open_messages(settings, spool=self._spool, ledger=self._ledger) if self._receives else None
+        self._receiver = (
+            open_receiver(
+                settings, self._spool, services=self._messages.services, on_association=self._messages.on_association
+            )
+            if self._messages is not None
+            else None
+        )
         self._console = self._open_console() if role in ("all", "console") else None
         self._ticks = Ticks(self._stopping)
         self._calendar = BackgroundScheduler(timezone="UTC")  # for what goes by the time of day
@@ -109,6 +126,8 @@ class Node:
             self._pipeline.reconcile()
         if self._receiver is not None:
             self._receiver.start()  # may be refused: nothing else has begun
+        if self._messages is not None:
+            self._messages.start(self._ticks)
         if self._pipeline is not None:
             self._begin_to_work(self._pipeline)
         if self._console is not None:
@@ -121,6 +140,8 @@ class Node:
         self._stopping.set()
         if self._receiver is not None:
             self._receiver.stop(DRAIN_S)
+        if self._messages is not None:
+            self._messages.stop()
         if self._pipeline is not None:
             self._pipeline.stop()
         self._executor.close()
@@ -133,8 +154,10 @@ class Node:
         # the claims end with the process: until then a thread may still be at work
         log.info("node_stopped")
 
-    def reload_rules(self) -> None:
-        """Read the rules again now; broken ones change nothing."""
+    def reload(self) -> None:
+        """Read rules and certificates again now; broken ones change nothing."""
+        if self._receiver is not None:
+            self._receiver.reload_certificates()
         if self._pipeline is not None:
             self._ticks.run("rules", self._pipeline.reload_rules)
 
@@ -155,7 +178,10 @@ class Node:
         }
         for name, (tick, seconds) in ticks.items():
             self._ticks.start(name, tick, every_s=seconds)
+        if self._settings.completeness.count_from is not None:
+            self._ticks.start("ask archive", pipeline.ask_archive, every_s=COLLECT_EVERY_S)
         self._calendar.add_job(partial(self._ticks.run, "expire", self._expire), "interval", hours=1)
+        self._calendar.add_job(partial(self._ticks.run, "make room", self._make_room), "interval", minutes=1)
         self._calendar.start()
 
     def _infer_all(self, pipeline: Pipeline) -> None:
@@ -172,9 +198,27 @@ class Node:
                 self._sending[name] = self._senders.submit(deliver)
 
     def _expire(self) -> None:
-        before = limit(SystemClock().now(), self._settings.retention.keep_days)
-        deleted = expire(self._ledger, self._spool, open_results(self._settings), before=before)
+        deleted = expire(self._ledger, self._spool, open_results(self._settings), before=self._keep_since())
         log.info("expired", count=deleted)
+        self._forget()
+
+    def _make_room(self) -> None:
+        """Delete what may go as soon as space is short, and not only once an hour."""
+        needed_bytes = int(self._settings.retention.min_free_gib * GIB)
+        results = open_results(self._settings)
+        deleted = make_room(self._ledger, self._spool, results, needed_bytes=needed_bytes, before=self._keep_since())
+        if deleted:
+            log.warning("expired", count=deleted, reason="space is short")
+
+    def _keep_since(self) -> datetime:
+        return limit(SystemClock().now(), self._settings.retention.keep_days)
+
+    def _forget(self) -> None:
+        """Delete from the ledger what is kept for a while: facts, settled requests, performed steps, associations."""
+        self._ledger.facts.expire(self._keep_since())
+        self._ledger.commitments.forget(self._keep_since())
+        self._ledger.performed_steps.forget(self._keep_since())
+        self._ledger.audit_trail.forget(limit(SystemClock().now(), self._settings.audit.keep_days))
 
     # --- health
 
@@ -204,7 +248,10 @@ class Node:
 
     def _engine(self) -> str | None:
         # the retention goes by the calendar: a clock that is set back makes it late, and nothing else
-        limits_s = {"infer": self._settings.infer.timeout_s + STALLED_AFTER_S, "expire": math.inf}
+        limits_s = {
+            "infer": self._settings.infer.timeout_s + STALLED_AFTER_S, "expire": math.inf, "make room": math.inf,
+            "audit messages": math.inf,  # a slow receiver of messages keeps no image waiting
+        }  # fmt: skip
         late = self._ticks.late(limits_s, otherwise_s=STALLED_AFTER_S)
         return f"{', '.join(late)} did not end well for a while: see the log" if late else None
 
@@ -217,20 +264,10 @@ class Node:
             metrics(
                 self._ledger,
                 free_bytes=self._spool.free_bytes,
-                received=lambda: {} if receiver is None else _received(receiver.counters.snapshot()),
+                received=lambda: () if receiver is None else receiver_metrics(receiver.counters.snapshot()),
                 ready=lambda: not self.problems(),
             )
         )
-
-
-def _received(counts: Counts) -> dict[str, int]:
-    return {
-        "associations_accepted": counts.associations_accepted,
-        "associations_rejected": counts.associations_rejected,
-        "received_bytes": counts.received_bytes,
-        **{f"instances_{outcome.value}": count for outcome, count in counts.instances.items()},
-        "instances_refused": sum(counts.refused.values()),
-    }
 
 
 def _in_turn(*steps: Callable[[], object]) -> None:

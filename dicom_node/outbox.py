@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 
 from dicom_node.boundary import Boundary
 from dicom_node.deliver.backoff import next_attempt
-from dicom_node.domain.delivery import Delivery, DeliveryEvent
+from dicom_node.domain.delivery import Delivery, DeliveryEvent, DeliveryState
 from dicom_node.domain.job import Job, JobEvent, JobState
+from dicom_node.encode.rejection import encode_rejection
+from dicom_node.encode.series import to_bytes
 from dicom_node.errors import DeliveryDeferred, DeliveryRefused
 from dicom_node.log import culprit
 from dicom_node.parts import Parts
@@ -50,21 +53,36 @@ class Outbox:
         return self._ledger.due(self._clock.now(), longest_wait=longest_wait)
 
     def _attempt(self, delivery: Delivery) -> bool:
-        """Send one derived series; tell whether the destination takes more."""
+        """Send one derived series, or the note that rejects it; tell whether the destination takes more."""
+        if delivery.state is DeliveryState.RETRACTING:
+            return self._send(self._ledger.job(delivery.job_id), delivery, self._rejection)
         job = self._ledger.change_job(delivery.job_id, JobEvent.SENDING, self._clock.now())
-        if job.state is not JobState.DELIVERING:
-            return True
+        return job.state is not JobState.DELIVERING or self._send(job, delivery, self._derived)
+
+    def _derived(self, job: Job) -> Sequence[Path]:
         paths = self._parts.results.paths(job.id)
+        if not paths:
+            raise DeliveryRefused("its files are gone: retry the job")
+        return paths
+
+    def _rejection(self, job: Job) -> Sequence[Path]:
+        """Write the note that rejects what a job sent; made again, it is the same."""
+        derived = self._parts.results.paths(job.id)
+        if not derived:
+            raise DeliveryRefused("its files are gone, so no rejection note can be made: reject it in the archive")
+        ordered = job.times[job.state.lower()]
+        note = encode_rejection(derived, job, at=ordered, serial_number=self._parts.serial_number)
+        return self._parts.results.write_rejection(job.id, to_bytes(note))
+
+    def _send(self, job: Job, delivery: Delivery, files: Callable[[Job], Sequence[Path]]) -> bool:
         settings = job.snapshot["destinations"][delivery.destination]
         event, reason, takes_more = DeliveryEvent.ACCEPTED, None, True
         try:
-            if not paths:
-                event, reason = DeliveryEvent.REFUSED, "its files are gone: retry the job"
-            else:
-                report = self._parts.destination(settings).send(paths)
-                reason = "; ".join(report.warnings) or None
-                if report.refused:
-                    event, reason = DeliveryEvent.REFUSED, _refused(report.refused, len(paths))
+            paths = files(job)
+            report = self._parts.destination(settings).send(paths)
+            reason = "; ".join(report.warnings) or None
+            if report.refused:
+                event, reason = DeliveryEvent.REFUSED, _refused(report.refused, len(paths))
         except DeliveryDeferred as deferred:
             event, reason, takes_more = DeliveryEvent.DEFERRED, str(deferred), False
         except DeliveryRefused as refusal:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dicom_node.assemble.archive_counts import ArchiveCounts
 from dicom_node.assemble.collector import Collector
-from dicom_node.domain.ports import Clock, Destination, Executor
+from dicom_node.domain.ports import Clock, Destination, Executor, Performed
 from dicom_node.route.live import LiveRules
 from dicom_node.settings import Settings
 from dicom_node.spool.instances import Spool
@@ -26,6 +27,10 @@ class Parts:
         Makes a destination of its settings in a rule's snapshot.
     serial_number
         Of this node, for the headers of what it makes.
+    performed
+        What scanners say that they made; None where none of them does.
+    archive_counts
+        What the PACS counts, which the collector weighs; None where none is asked.
     """
 
     spool: Spool
@@ -39,3 +44,5 @@ class Parts:
     clock: Clock
     settings: Settings
     serial_number: str
+    performed: Performed | None = None
+    archive_counts: ArchiveCounts | None = None

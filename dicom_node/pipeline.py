@@ -22,6 +22,7 @@ from dicom_node.boundary import Boundary
 from dicom_node.derivation import derive, refusal
 from dicom_node.domain.job import Job, JobEvent, JobState
 from dicom_node.domain.series import Series, SeriesEvent, SeriesState
+from dicom_node.domain.stack import Stack
 from dicom_node.encode.series import to_bytes
 from dicom_node.errors import IllegalTransition, JobFailed, JobHeld, SeriesRefused
 from dicom_node.intake import Intake
@@ -99,6 +100,11 @@ class Pipeline:
         """Look for new instances in the spool, and close the series that are complete now."""
         self._intake.collect()
 
+    def ask_archive(self) -> None:
+        """Ask the PACS for the count of a series that waits for it; it may take its time, so in a thread of its own."""
+        if self._parts.archive_counts is not None:
+            self._parts.archive_counts.ask()
+
     def route(self) -> None:
         """Decide on every complete series: which rules want it, and which of them may have it."""
         for series in self._ledger.series(SeriesState.COMPLETE):
@@ -131,16 +137,18 @@ class Pipeline:
             return event, [], "; ".join(closed.set_aside) or "it holds no images"
         rules = self._parts.rules.current
         stacks = split(closed.frames)
-        wanted = [(stack, rule) for stack in stacks for rule in matching(stack.facts, rules)]
-        if not wanted:
+        self._keep_facts(series, stacks)
+        asked = [(stack, rule, run) for stack in stacks for rule in matching(stack.facts, rules) for run in rule.run]
+        if not asked:
             return SeriesEvent.IGNORED, [], _why_not(explain(stacks[0].facts, rules))
         refused_whole = series_refusal(closed.frames, closed.broken)
         jobs = []
-        for stack, rule in wanted:
-            bundle = self._parts.registry.get(rule.run.model)
-            aim = self._parts.registry.aim(rule.run.model, rule.run.target)
+        for stack, rule, run in asked:
+            bundle = self._parts.registry.get(run.model)
+            aim = self._parts.registry.aim(run.model, run.target, run.output)
             job = job_for(
-                series, stack, bundle, aim, snapshot=snapshot(rule, rules), at=self._clock.now(),
+                series, stack, bundle, aim, snapshot=snapshot(rule, run, rules), at=self._clock.now(),
+                apart="" if len(rule.run) == 1 else run.identity,
                 number_offset=self._parts.settings.derived.series_number_offset,
             )  # fmt: skip
             reason = refused_whole or refusal(stack, bundle, aim)
@@ -149,12 +157,17 @@ class Pipeline:
         event = SeriesEvent.HELD if len(held) and all(job.reason for job in jobs) else SeriesEvent.ROUTED
         return event, jobs, "; ".join(held) or None
 
+    def _keep_facts(self, series: Series, stacks: Sequence[Stack]) -> None:
+        facts = {stack.label: stack.facts for stack in stacks}
+        kept = self._parts.settings.retention.facts_series
+        self._ledger.facts.keep(series.series_uid, facts, self._clock.now(), series=kept)
+
     # --- infer -> encode
 
     def infer(self) -> bool:
         """Work off the next job, if there is one, and tell whether there was."""
         self.reconcile()
-        queued = self._ledger.next_queued() if self._clock.monotonic() >= self._waits_until else None
+        queued = self._ledger.next_queued(self._clock.now()) if self._clock.monotonic() >= self._waits_until else None
         if queued is None:
             return False
         try:
@@ -188,9 +201,10 @@ class Pipeline:
         if reason is not None:
             raise SeriesRefused(reason)
         registry = self._parts.registry
-        bundle, aim = registry.get(job.model), registry.aim(job.model, job.target)
+        bundle, aim = registry.get(job.model), registry.aim(job.model, job.target, job.output)
         provenance = provenance_of(job, bundle, serial_number=self._parts.serial_number)
-        derived = derive(stack, bundle, self._parts.executor, aim=aim, provenance=provenance)
+        ct = self._parts.settings.derived.ct
+        derived = derive(stack, bundle, self._parts.executor, aim=aim, provenance=provenance, ct=ct)
         self._parts.results.write(job.id, [to_bytes(instance) for instance in derived.instances])
         seconds = {f"{stage}_s": taken for stage, taken in derived.seconds.items()}
         return {name: round(value, 4) for name, value in {**seconds, **derived.numbers}.items()}

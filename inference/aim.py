@@ -10,6 +10,7 @@ from inference.contract import Contrast
 from inference.errors import ModelRefused
 from inference.look import LEVELS, Look
 from inference.manifest import STORED_MAX, Manifest, Target
+from inference.output import Output
 
 WINDOW_TOP = 99.0
 """Percentile of deep tissue that a default window must show: the fluid of a T2 lies there, far above its tissue."""
@@ -27,11 +28,14 @@ class Aim:
         Its contrast, scale and window; None where the model takes no target.
     digest
         SHA-256 of an added look. None for a target of the bundle, which the bundle's own digest covers.
+    output
+        What is asked of the model.
     """
 
     name: str | None
     target: Target | None
     digest: str | None = None
+    output: Output = Output.RESULT
 
     @property
     def contrast(self) -> Contrast | None:

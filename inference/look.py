@@ -52,7 +52,10 @@ class Profile:
 
     def scaled(self) -> Profile:
         """Return the profile with its anchor at `TOP`."""
-        factor = TOP / self.anchor
+        return self.times(TOP / self.anchor)
+
+    def times(self, factor: float) -> Profile:
+        """Return the profile in another unit."""
         return Profile(self.deep * factor, self.head * factor)
 
 

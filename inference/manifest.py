@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from inference.contract import Contrast, InputContract, Millimetres
 from inference.ct.hounsfield import HOUNSFIELD, RANGE_HU
 from inference.errors import ModelRefused
+from inference.output import Output
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
 FileName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors$", max_length=128)]
@@ -58,11 +59,14 @@ class OutputSpec(_Part):
         UCUM code.
     range
         Lowest and highest value that can come out.
+    uncertainty
+        Largest standard deviation, in `unit`, with which a map of uncertainty is sent; None: it offers no such map.
     """
 
     kind: Literal["mr", "ct"]
     unit: str
     range: tuple[float, float]
+    uncertainty: Positive | None = None
 
     @model_validator(mode="after")
     def _range_is_a_range(self) -> OutputSpec:
@@ -76,6 +80,26 @@ class OutputSpec(_Part):
         if self.kind == "ct" and (self.unit != HOUNSFIELD or low < lowest or high > highest):
             raise ValueError(f"a CT has the unit {HOUNSFIELD} and a range within {lowest:g} to {highest:g}")
         return self
+
+    @model_validator(mode="after")
+    def _uncertainty_is_that_of_a_ct(self) -> OutputSpec:
+        if self.uncertainty is not None and (self.kind != "ct" or self.uncertainty > self.range[1] - self.range[0]):
+            raise ValueError("uncertainty: only a CT has one, no larger than its range is wide")
+        return self
+
+    def of(self, asked: Output) -> OutputSpec:
+        """Return unit and range of what is asked for.
+
+        Raises
+        ------
+        ModelRefused
+            When the model does not offer it.
+        """
+        if asked is Output.RESULT:
+            return self
+        if self.uncertainty is None:
+            raise ModelRefused("the model offers no uncertainty: ask for its result alone")
+        return self.model_copy(update={"range": (0.0, self.uncertainty)})
 
 
 class Target(_Part):
@@ -214,6 +238,11 @@ class Manifest(_Part):
         if is_ct and (self.targets or self.added_targets):
             raise ValueError("targets: a CT has none, its scale is that of Hounsfield units")
         return self
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What may be asked of the model."""
+        return (Output.RESULT,) if self.output.uncertainty is None else (Output.RESULT, Output.UNCERTAINTY)
 
     def choose_target(self, name: str | None) -> str | None:
         """Return the target that is meant: None means the only one, and no target when there is none.

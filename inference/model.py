@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from inference.errors import ModelRefused
 from inference.look import Look
+from inference.output import Output
 from inference.volume import Volume
 
 
@@ -51,3 +53,43 @@ class Model(Protocol):
             When the model cannot work on this volume, or has no such target.
         """
         ...
+
+
+@runtime_checkable
+class UncertainModel(Model, Protocol):
+    """A model that can tell how far its answers lie apart."""
+
+    def uncertainty(self, volume: Volume) -> Result:
+        """Tell how much the model's answer depends on what ought not to matter.
+
+        Parameters
+        ----------
+        volume
+            Inside the input contract of the bundle.
+
+        Returns
+        -------
+        Standard deviation of its answers, on the grid and in the unit of its result; 0 outside the body. In `numbers`
+        ``passes``, how often the network ran.
+
+        Raises
+        ------
+        ModelRefused
+            When the model cannot work on this volume.
+        """
+        ...
+
+
+def ask(model: Model, volume: Volume, *, target: str | Look | None, output: Output) -> Result:
+    """Run a model for what is asked of it; see `Model` and `UncertainModel`.
+
+    Raises
+    ------
+    ModelRefused
+        When the model refuses, or offers no such output.
+    """
+    if output is Output.RESULT:
+        return model(volume, target=target)
+    if not isinstance(model, UncertainModel) or target is not None:
+        raise ModelRefused(f"the model offers no {output}: ask for its result alone")
+    return model.uncertainty(volume)

@@ -6,6 +6,7 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -17,7 +18,8 @@ from inference.aim import Aim, at_look, at_target, unfit
 from inference.bundle import MANIFEST, Bundle, open_bundle
 from inference.device import choose
 from inference.errors import BundleRefused, ModelRefused
-from inference.model import Model
+from inference.model import Model, UncertainModel
+from inference.output import Output
 from inference.volume import Volume
 
 SHIPPED = Path(__file__).parent / "bundles"
@@ -90,21 +92,33 @@ class Registry:
             offered[name] = tuple(dict.fromkeys((*manifest.targets, *added)))
         return offered
 
-    def aim(self, model: str, target: str | None) -> Aim:
+    def outputs(self) -> Mapping[str, tuple[Output, ...]]:
+        """Return model name -> what may be asked of it."""
+        return {name: bundle.manifest.outputs for name, bundle in self._bundles.items()}
+
+    def aim(self, model: str, target: str | None, output: Output = Output.RESULT) -> Aim:
         """Return what is meant by a target of a model; of two with the same name the bundle's own counts.
 
         Parameters
         ----------
         target
             None: the only one that the bundle has.
+        output
+            What is asked of the model.
 
         Raises
         ------
         BundleRefused
             When there is no such model, or the file of an added look cannot be used.
         ModelRefused
-            When the model has no such target, or needs one.
+            When the model has no such target, or needs one, or offers no such output.
         """
+        manifest = self.get(model).manifest
+        if output not in manifest.outputs:
+            raise ModelRefused(f"model {model} offers no {output}: ask for its result alone")
+        return replace(self._aimed(model, target), output=output)
+
+    def _aimed(self, model: str, target: str | None) -> Aim:
         manifest, offered = self.get(model).manifest, self.targets()[model]
         if target in manifest.targets or (target is None and (manifest.targets or not offered)):
             return at_target(manifest, target)
@@ -142,7 +156,12 @@ def load(bundle: Bundle, *, device: str = "auto") -> Model:
         raise BundleRefused(f"{bundle.folder / MANIFEST}: family: '{family}' is none of {', '.join(families())}")
     module = importlib.import_module(f"{models.__name__}.{family}")
     chosen = choose(device) if bundle.manifest.runtime == "torch" else "cpu"
-    return cast(Model, module.load(bundle, device=chosen))
+    model = cast(Model, module.load(bundle, device=chosen))
+    if Output.UNCERTAINTY in bundle.manifest.outputs and not isinstance(model, UncertainModel):
+        raise BundleRefused(
+            f"{bundle.folder / MANIFEST}: output.uncertainty: models of family '{family}' offer none: take it out"
+        )
+    return model
 
 
 def verify(bundle: Bundle, *, device: str = "auto") -> float:

@@ -6,7 +6,8 @@ that the request names. The process ends when its standard input closes.
 ::
 
     {"id": 7, "model": "harmonize-nyul", "digest": "9f…", "target": "siemens-3t", "target_digest": null,
-     "scratch": "/…", "affine": [[…], …], "unit": "1", "limit_s": 600}          the voxels stand in input.npy
+     "output": "result", "scratch": "/…", "affine": [[…], …], "unit": "1",
+     "limit_s": 600}                                                            the voxels stand in input.npy
     {"id": 7, "ok": true, "affine": …, "unit": "1", "numbers": {…}, "seconds": 0.8, "device": "cpu"}    … in output.npy
     {"id": 7, "ok": false, "kind": "refused", "message": "…"}  kind is refused (the input is at fault) or failed
 
@@ -33,7 +34,8 @@ from inference.added import AddedLooks
 from inference.bundle import Bundle
 from inference.errors import BundleRefused, DeviceUnavailable, ModelRefused
 from inference.look import Look
-from inference.model import Model
+from inference.model import Model, ask
+from inference.output import Output
 from inference.registry import Registry, load
 from inference.volume import Volume
 
@@ -84,7 +86,7 @@ class Worker:
             raise ModelRefused("; ".join(reasons))
         target = self._target(request["target"], request.get("target_digest"))
         started = time.perf_counter()
-        result = model(volume, target=target)
+        result = ask(model, volume, target=target, output=Output(request.get("output", Output.RESULT)))
         seconds = time.perf_counter() - started
         np.save(scratch / OUTPUT, result.volume.voxels, allow_pickle=False)
         return {

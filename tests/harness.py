@@ -18,7 +18,7 @@ from pydicom import Dataset, dcmread
 from dicom_node.app import catalogue
 from dicom_node.assemble.collector import Collector
 from dicom_node.domain.job import Job
-from dicom_node.domain.ports import DeliveryReport, InferenceOutcome, InferenceRequest
+from dicom_node.domain.ports import DeliveryReport, InferenceOutcome, InferenceRequest, Performed
 from dicom_node.domain.series import Series
 from dicom_node.errors import DeliveryDeferred, JobHeld
 from dicom_node.parts import Parts
@@ -30,6 +30,7 @@ from dicom_node.spool.ledger import Ledger
 from dicom_node.spool.results import Results
 from inference.added import AddedLooks
 from inference.errors import ModelRefused
+from inference.model import ask
 from inference.registry import SHIPPED, Registry, load
 
 RULES = """\
@@ -88,7 +89,7 @@ class HereExecutor:
         if request.target_digest is not None and self._added is not None:
             return look_bundle.outcome(request, self._added)
         try:
-            result = load(bundle)(request.volume, target=request.target)
+            result = ask(load(bundle), request.volume, target=request.target, output=request.output)
         except ModelRefused as refusal:
             raise JobHeld(str(refusal)) from None
         return InferenceOutcome(result.volume, result.numbers, 0.0, "cpu")
@@ -115,23 +116,27 @@ class Harness:
         self.settings = Settings(completeness=Completeness(settle_s=2, silence_s=30, late=late))  # type: ignore[arg-type]
         self.start()
 
-    def start(self) -> None:
+    def start(self, performed: Performed | None = None) -> None:
         """Begin as a node does after any end: nothing is known but what is on the disk."""
         parts = Parts(
             spool=self.spool,
             results=self.results,
             ledger=self.ledger,
             collector=Collector(self.clock, settle_s=2, silence_s=30),
-            rules=LiveRules(self.rules_file, partial(catalogue, self.registry)),
+            rules=LiveRules(self.rules_file, partial(catalogue, self.registry), self._publish),
             registry=self.registry,
             executor=self.executor,
             destination=self._destination,
             clock=self.clock,
             settings=self.settings,
             serial_number="TEST",
+            performed=performed or self.ledger.performed_steps,
         )
         self.pipeline = Pipeline(parts)
         self.pipeline.reconcile()
+
+    def _publish(self, text: str, author: str) -> None:
+        self.ledger.rules.publish(text, author=author, at=self.clock.now())
 
     def _destination(self, settings: Mapping[str, Any]) -> MemoryPacs:
         return self.pacs[settings["ae_title"]]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydicom import Dataset
 
+from dicom_node.assemble.counts import Count, counts_of, integer
 from dicom_node.assemble.elements import unquoted, value_of
 from dicom_node.assemble.geometry import Plane, irregularity, plane_of
 from dicom_node.assemble.stacks import split
@@ -25,14 +26,31 @@ class Shape:
     whole
         The series cannot grow: one multi-frame instance, or all parts of a concatenation.
     counted
-        The images that the acquisition counts are there, and lie without a gap.
+        The images that a header counts are there, and lie without a gap.
     gapless
-        Every stack is regular and has as many slices as the others, and no InstanceNumber is left out.
+        Every stack is regular and has as many slices as the others, no InstanceNumber is left out, and no header
+        counts more than there are.
     """
 
     whole: str | None = None
     counted: str | None = None
     gapless: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What someone says who knows the whole series.
+
+    Attributes
+    ----------
+    what
+        Of which instances, and who says so: ``all 192 instances that the scanner's MPPS names``.
+    missing
+        How many of them are not there.
+    """
+
+    what: str
+    missing: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +92,13 @@ def evidence(shape: Shape, waits: Waits, *, quiet_s: float, sender_connected: bo
     return f"nothing came for {waits.silence_s:g} s" if quiet_s >= waits.silence_s else None
 
 
+def heard(shape: Shape, told: Told | None) -> Shape:
+    """Return the shape of a series of which someone else knows how much there is to be (MPPS, the archive)."""
+    if told is None or shape.whole:
+        return shape
+    return Shape() if told.missing else replace(shape, whole=f"{told.what} are there")
+
+
 def whole_series(frames: Sequence[Frame]) -> Shape:
     """Look only for evidence of the whole series, which is quick."""
     with unquoted():
@@ -83,9 +108,12 @@ def whole_series(frames: Sequence[Frame]) -> Shape:
 def shape_of(frames: Sequence[Frame]) -> Shape:
     """Look for all evidence that the headers give."""
     with unquoted():
-        gapless = _gapless(split(frames)) if _numbered_without_hole(frames) else None
-        counted = _counted(frames) if gapless else None
-        return Shape(_whole(frames), counted, gapless)
+        stacks = split(frames) if _numbered_without_hole(frames) else ()
+        gapless = _gapless(stacks)
+        counts = counts_of(frames, stacks) if gapless else ()
+        if any(count.present < count.promised for count in counts):
+            return Shape(_whole(frames))
+        return Shape(_whole(frames), _counted(counts), gapless)
 
 
 def _whole(frames: Sequence[Frame]) -> str | None:
@@ -94,8 +122,8 @@ def _whole(frames: Sequence[Frame]) -> str | None:
     headers = list({frame.sop_instance_uid: frame.header for frame in frames}.values())
     if any("ConcatenationUID" in header for header in headers):
         return _concatenated(headers)
-    times = {_integer(frame.header, "TemporalPositionIdentifier") for frame in frames}
-    expected = _integer(headers[0], "NumberOfTemporalPositions") or 1
+    times = {integer(frame.header, "TemporalPositionIdentifier") for frame in frames}
+    expected = integer(headers[0], "NumberOfTemporalPositions") or 1
     if len(headers) > 1 or len(frames) < 2 or len(times) < expected:
         return None  # some scanners write one multi-frame instance a time point
     return f"one multi-frame instance holds its {len(frames)} images"
@@ -103,29 +131,17 @@ def _whole(frames: Sequence[Frame]) -> str | None:
 
 def _concatenated(headers: Sequence[Dataset]) -> str | None:
     """Compare with InConcatenationTotalNumber (0020,9163), which not every maker fills in."""
-    parts = {_integer(header, "InConcatenationNumber") for header in headers}
-    totals = {_integer(header, "InConcatenationTotalNumber") for header in headers}
+    parts = {integer(header, "InConcatenationNumber") for header in headers}
+    totals = {integer(header, "InConcatenationTotalNumber") for header in headers}
     concatenations = {str(value_of(header, "ConcatenationUID")) for header in headers}
     if len(concatenations) > 1 or totals != {len(headers)} or parts != set(range(1, len(headers) + 1)):
         return None
     return f"all {len(headers)} parts of the concatenation are there"
 
 
-def _counted(frames: Sequence[Frame]) -> str | None:
-    """Compare with ImagesInAcquisition (0020,1002), which counts one acquisition, not the series.
-
-    A GE series of 20 slices has 20 acquisitions of 1 image each: only a series of one acquisition is counted by it.
-    """
-    counts = {_integer(frame.header, "ImagesInAcquisition") for frame in frames}
-    acquisitions = {_integer(frame.header, "AcquisitionNumber") for frame in frames}
-    if counts != {len(frames)} or len(acquisitions) > 1 or None in acquisitions:
-        return None
-    return f"all {len(frames)} images of the acquisition are there without a gap (ImagesInAcquisition)"
-
-
-def _integer(header: Dataset, keyword: str) -> int | None:
-    value = value_of(header, keyword)
-    return int(value) if isinstance(value, int) else None
+def _counted(counts: Sequence[Count]) -> str | None:
+    exact = (count for count in counts if count.of_series and count.present == count.promised)
+    return next((f"{count.what} are there without a gap ({count.source})" for count in exact), None)
 
 
 def _numbered_without_hole(frames: Sequence[Frame]) -> bool:
@@ -133,7 +149,7 @@ def _numbered_without_hole(frames: Sequence[Frame]) -> bool:
 
     Of a stack of which only every second slice has come, nothing else in the headers can be trusted to say so.
     """
-    numbers = {_integer(frame.header, "InstanceNumber") for frame in frames}
+    numbers = {integer(frame.header, "InstanceNumber") for frame in frames}
     known = [number for number in numbers if number is not None]
     return not known or len(known) < len(frames) or max(known) - min(known) == len(known) - 1
 

@@ -13,6 +13,8 @@ from dicom_node.assemble.agent import coded_agent, contrast_agent
 from dicom_node.assemble.contrast import contrast
 from dicom_node.assemble.elements import UNREADABLE, unquoted, value_of
 from dicom_node.assemble.geometry import Plane, anatomical_plane, plane_of, slice_spacing_mm
+from dicom_node.assemble.pulse_sequence import sequence_family
+from dicom_node.assemble.sequences import nested
 from dicom_node.assemble.vendors import vendor
 from dicom_node.domain.facts import Facts, FactValue, Scalar
 from dicom_node.domain.stack import Frame
@@ -37,7 +39,7 @@ def facts_of(frames: Sequence[Frame]) -> Facts:
         missing.
     """
     with unquoted():
-        header = plain(frames[0].header)
+        header = {**plain(frames[0].header), **nested(frames[0].header, _plain_value)}
         if "BodyPartExamined" not in header and (body_part := _body_part(frames[0].header)):
             header["BodyPartExamined"] = body_part
         derived = {name: derive(frames, header) for name, derive in _DERIVED.items()}
@@ -135,6 +137,7 @@ _DERIVED: dict[str, Callable[[Sequence[Frame], Mapping[str, FactValue]], FactVal
     "in_plane_mm": lambda frames, header: _in_plane_mm(frames),
     "orientation": lambda frames, header: _orientation(frames),
     "is_3d": _equals("MRAcquisitionType", "3D"),
+    "sequence_family": lambda frames, header: sequence_family(header),
     "contrast": _contrast,
     "contrast_agent": lambda frames, header: contrast_agent(header) or coded_agent(frames[0].header),
     "is_original": _equals("ImageType", "ORIGINAL"),

@@ -18,6 +18,7 @@ from dicom_node.cli.options import (
     show_left_out,
     shown,
 )
+from inference.output import Output
 
 if TYPE_CHECKING:
     from dicom_node.cli.references import Reference
@@ -33,6 +34,7 @@ REFERENCE = "reference"
 EXAMPLE = example(
     "dicom-node apply --model harmonize-nyul STUDY_FOLDER DERIVED_FOLDER",
     "dicom-node apply --model harmonize-nyul --contrast T1 head.nii.gz harmonized.nii.gz",
+    "dicom-node apply --model synth-ct-unet --output uncertainty STUDY_FOLDER MAP_FOLDER",
     "dicom-node apply --model harmonize-histogram --reference ONE --reference TWO STUDY_FOLDER DERIVED_FOLDER",
 )
 
@@ -41,6 +43,9 @@ References = Annotated[
     list[Path] | None,
     typer.Option(metavar="PATH", help="A head of the look to aim at, instead of a target: DICOM or NIfTI; may repeat."),
 ]
+
+
+Asked = Annotated[Output, typer.Option(help="What to make: the result, or a map of how unsure the model is of it.")]
 
 
 def apply(
@@ -52,6 +57,7 @@ def apply(
     ] = None,
     reference: References = None,
     contrast: Annotated[ContrastName | None, typer.Option(help="Of NIfTI files; without it the target's.")] = None,
+    output: Asked = Output.RESULT,
     config: Config = None,
 ) -> None:
     """Run a model on a DICOM folder or a NIfTI file, through the same gates as a node would.
@@ -61,6 +67,8 @@ def apply(
     """
     if target is not None and reference:
         raise typer.BadParameter("--target and --reference exclude each other")
+    if reference and output is not Output.RESULT:
+        raise typer.BadParameter("--output and --reference exclude each other")
     if contrast and not any(map(is_nifti, (source, *(reference or ())))):
         raise typer.BadParameter("--contrast is for NIfTI files: DICOM images tell it themselves")
     settings = settings_of(config)
@@ -74,7 +82,11 @@ def apply(
     bundle = registry.get(model)
     with tempfile.TemporaryDirectory() as name:
         targets = Path(name) / "targets" if reference else settings.targets_dir
-        aim = _measured(reference, bundle, targets, contrast=contrast) if reference else registry.aim(model, target)
+        aim = (
+            _measured(reference, bundle, targets, contrast=contrast)
+            if reference
+            else registry.aim(model, target, output)
+        )
         with closing(local_executor(settings, Path(name), targets)) as executor:
             if is_nifti(source):
                 _apply_to_nifti(source, out, bundle, executor, aim=aim, contrast=contrast)
@@ -172,7 +184,7 @@ def _derive_stack(
         at=SystemClock().now(),
         number_offset=settings.derived.series_number_offset,
     )
-    derived = derive(stack, bundle, executor, aim=aim, provenance=provenance)
+    derived = derive(stack, bundle, executor, aim=aim, provenance=provenance, ct=settings.derived.ct)
     folder.mkdir(parents=True, exist_ok=True)
     for number, instance in enumerate(derived.instances, start=1):
         (folder / f"{number:05d}.dcm").write_bytes(to_bytes(instance))

@@ -34,6 +34,7 @@ EXAMPLE = example("dicom-node doctor", "dicom-node doctor --config /etc/dicom-no
 
 _GIB = 1024**3
 _IMAGE_BYTES = 131072
+_RENEW_DAYS = 30
 _EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -47,7 +48,7 @@ class Finding:
 
 
 def doctor(config: Config = None, json: Json = False) -> None:
-    """Check configuration, disk, ledger, models, rules, clock, ports and destinations, and say what to do.
+    """Check settings, disk, ledger, models, rules, clock, ports, certificates and destinations, and say what to do.
 
     Exit status 1 when something would keep the node from working.
     """
@@ -72,6 +73,8 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     for name, check in _CHECKS.items():
         yield _outcome(name, check, settings)
     yield from _destinations(settings)
+    if settings.completeness.count_from is not None:
+        yield _outcome("completeness.count_from", _counts, settings)
 
 
 def _outcome(name: str, check: Callable[[Settings], str], settings: Settings) -> Finding:
@@ -177,6 +180,26 @@ def _listen(settings: Settings) -> str:
     return _port(settings, "listen", settings.listen.host, settings.listen.port)
 
 
+def _certificates(settings: Settings) -> str:
+    from dicom_node.app import tls_files
+    from dicom_node.receive.own_certificate import valid_until
+
+    files = tls_files(settings.listen)
+    if files is None:
+        return "no TLS: listen.tls is not set"
+    ends = valid_until(files)
+    days = (ends - datetime.now(UTC)).days
+    return f"valid until {ends:%Y-%m-%d}, {days} days{': renew soon' if days < _RENEW_DAYS else ''}"
+
+
+def _audit(settings: Settings) -> str:
+    from dicom_node.app import audit_receiver
+
+    audit_receiver(settings.audit)
+    where = {"nowhere": "", "file": f" to {settings.audit.file}", "syslog": f" to {settings.audit.host}"}
+    return f"in the ledger{' and' * (settings.audit.to != 'nowhere')}{where[settings.audit.to]}"
+
+
 def _console(settings: Settings) -> str:
     return _port(settings, "console", settings.console.host, settings.console.port)
 
@@ -219,6 +242,18 @@ def _destinations(settings: Settings) -> Iterator[Finding]:
         yield _outcome(f"destination {name}", answers(where.model_dump()), settings)
 
 
+def _counts(settings: Settings) -> str:
+    """Ask the PACS for a series that nobody has."""
+    from dicom_node.app import open_archive
+    from dicom_node.domain.identifiers import uid_of
+
+    archive = open_archive(settings)
+    assert archive is not None  # called only where one is set
+    nobodys = uid_of("series", ("doctor",))
+    archive.instances(nobodys, nobodys)
+    return "answers C-FIND"
+
+
 _CHECKS: dict[str, Callable[[Settings], str]] = {
     "disk": _disk,
     "ledger": _ledger,
@@ -227,5 +262,7 @@ _CHECKS: dict[str, Callable[[Settings], str]] = {
     "rules": _rules,
     "clock": _clock,
     "listen": _listen,
+    "certificates": _certificates,
+    "audit": _audit,
     "console": _console,
 }

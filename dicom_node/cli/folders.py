@@ -57,6 +57,14 @@ class _Found:
     broken: list[str] = field(default_factory=list)
 
 
+def series_of(files: Sequence[Path]) -> SeriesOnDisk | None:
+    """Return the series that files are known to be one of; None where none of them holds images or is broken."""
+    found: defaultdict[str, _Found] = defaultdict(_Found)
+    for file in files:
+        _sort_in(file, found)
+    return next((_series(uid, each) for uid, each in found.items()), None)
+
+
 def series_in(path: Path) -> FolderContent:
     """Read a DICOM file, or all files below a folder.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -39,7 +40,7 @@ def show_job(job_id: JobId, config: Config = None, json: Json = False) -> None:
 
     details = {
         "stack": job.stack, "revision": job.revision, "target": job.target, "model_digest": job.model_digest,
-        "target_digest": job.target_digest,
+        "target_digest": job.target_digest, "output": job.output,
         "derived_series_number": job.derived_series_number, "files": str(open_results(settings).folder(job.id)),
     }  # fmt: skip
     columns = ("destination", "state", "attempts", "next_attempt", "reason")
@@ -74,8 +75,42 @@ def retry_job(job_id: JobId, config: Config = None) -> None:
     typer.echo(f"job {job.id} is {job.state}: a running node takes it next")
 
 
+class FaultName(StrEnum):
+    """Members of `Fault` as the command line names them."""
+
+    PROCESSING = "processing"
+    SOFTWARE = "software"
+
+
+@app.command("retract", epilog=example("dicom-node jobs retract 3f2a9c01b7de"))
+def retract_job(
+    job_id: JobId,
+    fault: Annotated[
+        FaultName,
+        typer.Option(help="What the note gives as the reason; one that refused the first note gets the same again."),
+    ] = FaultName.PROCESSING,
+    config: Config = None,
+) -> None:
+    """Take back what a job sent: a rejection note goes wherever the derived series went."""
+    settings = settings_of(config)
+    from dicom_node.domain.clock import SystemClock
+    from dicom_node.domain.job import Fault
+    from dicom_node.errors import IllegalTransition, NodeError
+
+    with ledger_of(settings) as ledger:
+        try:
+            job = ledger.retract(job_id, SystemClock().now(), fault=Fault[fault.name])
+        except IllegalTransition:
+            state = ledger.job(job_id).state
+            raise NodeError(f"job {job_id} is {state}: there is nothing that was sent and is not taken back") from None
+        where = ", ".join(each.destination for each in ledger.deliveries(job_id) if each.state == "RETRACTING")
+    typer.echo(f"job {job.id} is {job.state}: a running node sends a rejection note to {where}")
+
+
 def _awaited(ledger: Ledger, job: Job) -> str | None:
-    """Say what keeps a delivery that is under way."""
+    """Say what keeps a delivery that is under way, or for which hours a job waits."""
+    if job.state == "QUEUED" and job.window is not None:
+        return f"it begins {job.window}"
     if job.state != "DELIVERING":
         return None
     said = (f"{each.destination}: {each.reason}" for each in ledger.deliveries(job.id) if each.reason)

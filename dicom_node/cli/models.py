@@ -22,15 +22,19 @@ def list_models(config: Config = None, json: Json = False) -> None:
     offered = registry.targets()
     rows = [
         {"name": name, "version": manifest.version, "task": manifest.task, "targets": list(offered[name]),
-         "digest": registry.get(name).digest}
+         "outputs": list(manifest.outputs), "digest": registry.get(name).digest}
         for name, manifest in ((name, registry.get(name).manifest) for name in registry.names())
     ]  # fmt: skip
     refused = {str(folder): reason for folder, reason in registry.refused.items()}
     if json:
         show_json({"models": rows, "refused": refused})
         return
-    cells = [[r["name"], r["version"], r["task"], ", ".join(r["targets"]), r["digest"][:12]] for r in rows]
-    show_table(("name", "version", "task", "targets", "digest"), cells, empty="No models: see infer.models.")
+    cells = [
+        [r["name"], r["version"], r["task"], ", ".join(r["targets"]), ", ".join(r["outputs"]), r["digest"][:12]]
+        for r in rows
+    ]
+    columns = ("name", "version", "task", "targets", "outputs", "digest")
+    show_table(columns, cells, empty="No models: see infer.models.")
     for reason in refused.values():
         typer.echo(f"cannot be used: {reason}", err=True)
 
@@ -43,6 +47,7 @@ def show_model(name: ModelName, config: Config = None, json: Json = False) -> No
     document = {
         **bundle.manifest.model_dump(mode="json"),
         "offered_targets": list(registry.targets()[name]),
+        "offered_outputs": [str(output) for output in bundle.manifest.outputs],
         "digest": bundle.digest,
         "folder": str(bundle.folder),
     }

@@ -53,6 +53,24 @@ def write_nifti(path: Path, volume: Volume, *, like: Path) -> None:
     nibabel.save(type(source)(voxels, source.affine, header), path)
 
 
+def write_new_nifti(path: Path, volume: Volume) -> None:
+    """Write a volume as a NIfTI-1 file of its own: float32, mm, in the scanner's space (codes 1).
+
+    Raises
+    ------
+    SeriesRefused
+        When there is something of that name.
+    """
+    if path.exists():
+        raise SeriesRefused(f"{path}: is there already, and is not written over: name a new folder")
+    image = nibabel.Nifti1Image(volume.voxels.T, _FLIP @ volume.affine @ _REVERSE)
+    image.header.set_xyzt_units("mm")
+    image.set_sform(image.affine, code=1)
+    image.set_qform(image.affine, code=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(image, path)
+
+
 def _check_header(image: nibabel.Nifti1Image, path: Path) -> None:
     """Refuse what is no volume in space, before its voxels are read."""
     axes = len(image.shape)

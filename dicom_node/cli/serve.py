@@ -31,7 +31,7 @@ def serve(
     config: Config = None,
     role: Annotated[RoleName, typer.Option(help="Everything, or one part beside other processes.")] = RoleName.ALL,
 ) -> None:
-    """Run the node until SIGTERM or Ctrl-C; SIGHUP reads the rules again.
+    """Run the node until SIGTERM or Ctrl-C; SIGHUP reads rules and certificates again.
 
     Series that arrive on listen.port are stored, routed by the rules, and their derived series sent.
     """
@@ -49,7 +49,7 @@ def serve(
     for what, port in node.addresses.items():
         print(f"{what}: port {port}", file=sys.stderr, flush=True)
     while signal.sigwait(WATCHED) == signal.SIGHUP:
-        node.reload_rules()
+        node.reload()
     _end_in_time()
     node.stop()
 

@@ -207,4 +207,4 @@ def _rules_with(name: str, settings: Settings) -> list[str]:
         rules = load_rules(settings.rules, catalogue(open_registry(settings))).rules
     except NodeError:
         return []
-    return [rule.name for rule in rules if rule.run.target == name]
+    return [rule.name for rule in rules if any(run.target == name for run in rule.run)]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 
 from dicom_node.domain.delivery import DeliveryState
 from dicom_node.domain.job import JobState
@@ -42,7 +42,7 @@ def metrics(
     ledger: Counts,
     *,
     free_bytes: Callable[[], int],
-    received: Callable[[], Mapping[str, int]],
+    received: Callable[[], Iterable[Metric]],
     ready: Callable[[], bool],
 ) -> Iterator[Metric]:
     """Yield the node's metrics as they are now.
@@ -54,7 +54,7 @@ def metrics(
     free_bytes
         Of the spool's file system.
     received
-        Counter of the receiver -> its value; empty in a process that does not receive.
+        Metrics of the receiver; none in a process that does not receive.
     ready
         As `/readyz` says.
     """
@@ -64,9 +64,6 @@ def metrics(
         for state in states:
             family.add_metric([state.value], counts.get((noun, state.value), 0))
         yield family
-    for name, value in received().items():
-        counter = CounterMetricFamily(f"dicom_node_{name}", f"Since the start: {name.replace('_', ' ')}")
-        counter.add_metric([], value)
-        yield counter
+    yield from received()
     yield GaugeMetricFamily("dicom_node_spool_free_bytes", "Free space for received instances", value=free_bytes())
     yield GaugeMetricFamily("dicom_node_ready", "1 when /readyz answers 200", value=float(ready()))

@@ -45,7 +45,8 @@ def _serve_or_give_back(self: Association, message: Any, context_id: int) -> Non
     has begun to wait, also when it is just being woken: about one response in a thousand was then taken by that thread
     and dropped on a busy machine, and the sender waited for it until its time-out.
     """
-    if self.is_requestor:
+    # a peer that was asked for storage commitment may report on it here: that is a request, for this thread
+    if self.is_requestor and getattr(message, "MessageIDBeingRespondedTo", None) is not None:
         self.dimse.msg_queue.put((context_id, message))
     else:
         _serve_request(self, message, context_id)

@@ -1,4 +1,4 @@
-"""A delivery: the derived series of one job on its way to one destination."""
+"""A delivery: the derived series of one job on its way to one destination, and its rejection after it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ class DeliveryState(StrEnum):
     WAITING = "WAITING"
     DELIVERED = "DELIVERED"
     REFUSED = "REFUSED"
+    RETRACTING = "RETRACTING"
+    RETRACTED = "RETRACTED"
+    NOT_RETRACTED = "NOT_RETRACTED"
 
 
 class DeliveryEvent(StrEnum):
@@ -26,6 +29,7 @@ class DeliveryEvent(StrEnum):
     DEFERRED = "deferred"
     REFUSED = "refused"
     RETRIED = "retried"
+    RETRACTED = "retracted"
 
 
 DELIVERY_TRANSITIONS: dict[tuple[DeliveryState, DeliveryEvent], DeliveryState] = {
@@ -35,6 +39,14 @@ DELIVERY_TRANSITIONS: dict[tuple[DeliveryState, DeliveryEvent], DeliveryState] =
     (DeliveryState.WAITING, DeliveryEvent.RETRIED): DeliveryState.WAITING,
     (DeliveryState.DELIVERED, DeliveryEvent.RETRIED): DeliveryState.WAITING,
     (DeliveryState.REFUSED, DeliveryEvent.RETRIED): DeliveryState.WAITING,
+    # whatever may have arrived is rejected: of an attempt that was cut short nobody knows
+    (DeliveryState.WAITING, DeliveryEvent.RETRACTED): DeliveryState.RETRACTING,
+    (DeliveryState.DELIVERED, DeliveryEvent.RETRACTED): DeliveryState.RETRACTING,
+    (DeliveryState.REFUSED, DeliveryEvent.RETRACTED): DeliveryState.RETRACTING,
+    (DeliveryState.NOT_RETRACTED, DeliveryEvent.RETRACTED): DeliveryState.RETRACTING,
+    (DeliveryState.RETRACTING, DeliveryEvent.ACCEPTED): DeliveryState.RETRACTED,
+    (DeliveryState.RETRACTING, DeliveryEvent.DEFERRED): DeliveryState.RETRACTING,
+    (DeliveryState.RETRACTING, DeliveryEvent.REFUSED): DeliveryState.NOT_RETRACTED,
 }
 
 
@@ -71,7 +83,8 @@ class Delivery:
             state = DELIVERY_TRANSITIONS[self.state, event]
         except KeyError:
             raise IllegalTransition(f"delivery of job {self.job_id}", self.state, event) from None
-        attempts = 0 if event is DeliveryEvent.RETRIED else self.attempts + 1
+        anew = event in (DeliveryEvent.RETRIED, DeliveryEvent.RETRACTED)
+        attempts = 0 if anew else self.attempts + 1
         return replace(self, state=state, attempts=attempts, next_attempt=next_attempt, reason=reason)
 
 

@@ -4,28 +4,82 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Scalar: TypeAlias = str | int | float | bool
 FactValue: TypeAlias = Scalar | tuple[Scalar, ...]
 
-DERIVED_FACTS: dict[str, tuple[type, str]] = {
-    "manufacturer": (str, "the vendor, from Manufacturer (0008,0070): Siemens, GE, Philips, Toshiba, Canon, UIH, "
-                          "Hitachi or Fujifilm; absent when the spelling is unknown"),
-    "field_strength_t": (float, "MagneticFieldStrength (0018,0087) in tesla, from tesla or gauss"),
-    "calling_ae": (str, "AE title of the sender"),
-    "called_ae": (str, "AE title that the sender called"),
-    "slices": (int, "number of slices in the stack"),
-    "spacing_mm": (float, "distance between slice centres, from the positions, in mm"),
-    "in_plane_mm": (float, "larger of the two pixel spacings, in mm"),
-    "orientation": (str, "axial, coronal, sagittal: the anatomical plane that the slices are closest to"),
-    "is_3d": (bool, "true when MRAcquisitionType (0018,0023) is 3D"),
-    "contrast": (str, "T1, T2, PD, FLAIR, DIFFUSION, PERFUSION, SWI, ANGIO or FUNCTIONAL, from the description and "
-                      "the sequence's timing; absent when they do not settle it"),
-    "contrast_agent": (bool, "true when a contrast agent is named"),
-    "is_original": (bool, "true when ImageType (0008,0008) begins with ORIGINAL"),
+
+class Fact(NamedTuple):
+    """A row of `DERIVED_FACTS`.
+
+    Attributes
+    ----------
+    holds
+        Type of its value.
+    meaning, computed
+        What it says, and how it comes from the header, for the reference.
+    values
+        All that it can be, where that is a list.
+    unit
+        Of the number, as `route.units` names it.
+    """
+
+    holds: type
+    meaning: str
+    computed: str
+    values: tuple[str, ...] = ()
+    unit: str | None = None
+
+
+DERIVED_FACTS: dict[str, Fact] = {
+    "manufacturer": Fact(
+        str, "the vendor",
+        "Manufacturer (0008,0070): its first words are looked up in a table of spellings; absent when they are unknown",
+        ("Siemens", "GE", "Philips", "Toshiba", "Canon", "UIH", "Hitachi", "Fujifilm"),
+    ),
+    "field_strength_t": Fact(
+        float, "field strength, in tesla",
+        "MagneticFieldStrength (0018,0087); more than 20 was written in gauss and is divided by 10,000; absent when it "
+        "is not above 0", unit="T",
+    ),
+    "calling_ae": Fact(str, "AE title of the sender", "the association; absent in files that came another way"),
+    "called_ae": Fact(str, "AE title that the sender called", "as `calling_ae`"),
+    "slices": Fact(int, "number of slices in the stack", "counted: instances, or frames of a multi-frame image"),
+    "spacing_mm": Fact(
+        float, "distance between slice centres, in mm",
+        "ImagePositionPatient (0020,0032) along the normal of the slices; never SliceThickness", unit="mm",
+    ),
+    "in_plane_mm": Fact(float, "larger of the two pixel spacings, in mm", "PixelSpacing (0028,0030)", unit="mm"),
+    "orientation": Fact(
+        str, "the anatomical plane that the slices are closest to",
+        "ImageOrientationPatient (0020,0037): the axis of the patient that the normal is closest to",
+        ("axial", "coronal", "sagittal"),
+    ),
+    "is_3d": Fact(bool, "whether it was acquired as a volume", "MRAcquisitionType (0018,0023) is 3D"),
+    "sequence_family": Fact(
+        str, "the kind of pulse sequence",
+        "ScanningSequence (0018,0020), or EchoPulseSequence (0018,9008) and its like: EP is EPI, SE with GR is GRASE, "
+        "GR is GRE, SE is TSE with an EchoTrainLength (0018,0091) above 1, else SE",
+        ("SE", "TSE", "GRE", "GRASE", "EPI"),
+    ),
+    "contrast": Fact(
+        str, "what an MR stack is weighted for",
+        "SeriesDescription, else ProtocolName, else the sequence's name, which the timing (TE, TR, TI, flip angle) "
+        "must not contradict; absent when they do not settle it, for maps, for phase, and for what is not MR",
+        ("T1", "T2", "PD", "FLAIR", "DIFFUSION", "PERFUSION", "SWI", "ANGIO", "FUNCTIONAL"),
+    ),
+    "contrast_agent": Fact(
+        bool, "whether a contrast agent was given",
+        "ContrastBolusAgent (0018,0010), a volume, a dose, or coded agents; else words of SeriesDescription or "
+        "ProtocolName (`post`, `gd`, `+C`); in doubt there was one",
+    ),
+    "is_original": Fact(
+        bool, "whether the pixels are those of the scan, not derived from others",
+        "the first value of ImageType (0008,0008) is ORIGINAL",
+    ),
 }  # fmt: skip
-"""Derived facts a rule may name: their type and what they mean. The rules reference is generated from this table."""
+"""Derived facts that a rule may name. The rules reference and the JSON Schema are generated from this table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +90,10 @@ class Facts:
     ----------
     header
         DICOM keyword, or ``(gggg,eeee)`` for an element without one, to its value; text is stripped, numbers are
-        numbers, several values are a tuple. Empty and binary elements are left out. For a multi-frame image the
-        functional groups of its first frame stand here under their classic keywords. BodyPartExamined is the meaning
-        of AnatomicRegionSequence, in capitals, where a source has only that.
+        numbers, several values are a tuple. Empty and binary elements are left out. An element of a sequence stands
+        under its path, ``AnatomicRegionSequence.CodeMeaning``, with the values of all items. For a multi-frame image
+        the functional groups of its first frame stand here under their classic keywords. BodyPartExamined is the
+        meaning of AnatomicRegionSequence, in capitals, where a source has only that.
     derived
         Names of `DERIVED_FACTS` to values; what is unknown is left out.
     """

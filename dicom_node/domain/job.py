@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from dicom_node.errors import IllegalTransition
+from inference.output import Output
 
 
 class JobState(StrEnum):
@@ -24,6 +25,7 @@ class JobState(StrEnum):
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"
     SUPERSEDED = "SUPERSEDED"
+    RETRACTED = "RETRACTED"
 
 
 class JobEvent(StrEnum):
@@ -38,6 +40,14 @@ class JobEvent(StrEnum):
     FAILED = "failed"
     RETRIED = "retried"
     SUPERSEDED = "superseded"
+    RETRACTED = "retracted"
+
+
+class Fault(StrEnum):
+    """What was at fault in what is taken back by hand: the job's reason from then on, by which its note is coded."""
+
+    PROCESSING = "retracted by hand: inappropriate image processing"
+    SOFTWARE = "retracted by hand: software failure"
 
 
 _S, _E = JobState, JobEvent
@@ -62,6 +72,13 @@ JOB_TRANSITIONS: dict[tuple[JobState, JobEvent], JobState] = {
     (_S.HELD, _E.SUPERSEDED): _S.SUPERSEDED,
     (_S.FAILED, _E.RETRIED): _S.QUEUED,
     (_S.FAILED, _E.SUPERSEDED): _S.SUPERSEDED,
+    (_S.DELIVERING, _E.RETRACTED): _S.RETRACTED,
+    (_S.DELIVERED, _E.RETRACTED): _S.RETRACTED,
+    (_S.FAILED, _E.RETRACTED): _S.RETRACTED,
+    # a rejection note that a destination refused is sent again
+    (_S.RETRACTED, _E.RETRACTED): _S.RETRACTED,
+    (_S.SUPERSEDED, _E.RETRACTED): _S.SUPERSEDED,
+    (_S.RETRACTED, _E.SENDING): _S.RETRACTED,
     # work that was under way when a later revision superseded the job ends without effect
     (_S.SUPERSEDED, _E.INTERRUPTED): _S.SUPERSEDED,
     (_S.SUPERSEDED, _E.ENCODED): _S.SUPERSEDED,
@@ -92,6 +109,8 @@ class Job:
         Lower runs first.
     times
         State -> when it was last entered, UTC.
+    window
+        When it may begin, as `Window` writes it; None: at any time.
     measured
         What the last run measured: seconds of each stage (``infer_s``), numbers of model, gate and encoder.
     """
@@ -115,6 +134,12 @@ class Job:
     times: Mapping[str, datetime] = field(default_factory=dict)
     measured: Mapping[str, float] = field(default_factory=dict)
     target_digest: str | None = None
+    window: str | None = None
+
+    @property
+    def output(self) -> Output:
+        """What its rule asks of the model; rules of before there was a choice ask for the result."""
+        return Output(self.snapshot["rule"]["run"].get("output", Output.RESULT))
 
     def after(self, event: JobEvent, at: datetime, **changes: Any) -> Job:
         """Return the job after `event` at the time `at` (UTC), with other fields changed too.
@@ -128,10 +153,17 @@ class Job:
             state = JOB_TRANSITIONS[self.state, event]
         except KeyError:
             raise IllegalTransition(f"job {self.id}", self.state, event) from None
-        return replace(self, state=state, times={**self.times, state.lower(): at}, **changes)
+        times = self.times if state is self.state else {**self.times, state.lower(): at}
+        return replace(self, state=state, times=times, **changes)
 
 
-def job_id(series_uid: str, revision: int, stack: str, rule: str) -> str:
-    """Return the 12 hexadecimal digits that name this work: made twice, it is the same job."""
-    text = "\n".join((series_uid, str(revision), stack, rule))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+def job_id(series_uid: str, revision: int, stack: str, rule: str, output: str = "") -> str:
+    """Return the 12 hexadecimal digits that name this work: made twice, it is the same job.
+
+    Parameters
+    ----------
+    output
+        Which of several outputs of the rule; empty for the only one.
+    """
+    parts = (series_uid, str(revision), stack, rule, *filter(None, [output]))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -12,6 +12,8 @@ from typing import Protocol
 from pydantic import BaseModel
 
 from dicom_node.domain.instance import InstanceKey, Stored, Transport
+from dicom_node.domain.pace import Pace
+from inference.output import Output
 from inference.volume import Volume
 
 
@@ -27,11 +29,39 @@ class Clock(Protocol):
         ...
 
 
+class IncomingInstance(Protocol):
+    """An instance that is being stored; either `commit` or `discard` ends it."""
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Add to its encoded data set.
+
+        Raises
+        ------
+        InstanceRejected
+            With 0xA700 when it cannot be stored now: it is to be sent again.
+        """
+        ...
+
+    def commit(self) -> Stored:
+        """Store it; when this returns, it would survive a power cut.
+
+        Raises
+        ------
+        InstanceRejected
+            As `write` does. Then nothing is left behind.
+        """
+        ...
+
+    def discard(self) -> None:
+        """Leave nothing behind; after `commit` it does nothing."""
+        ...
+
+
 class InstanceStore(Protocol):
     """Where received instances become durable."""
 
-    def put(self, key: InstanceKey, transport: Transport, dataset: bytes) -> Stored:
-        """Store an encoded data set; when this returns, it would survive a power cut.
+    def begin(self, key: InstanceKey, transport: Transport) -> IncomingInstance:
+        """Begin to store an instance.
 
         Raises
         ------
@@ -41,7 +71,11 @@ class InstanceStore(Protocol):
         ...
 
     def sender_connected(self, series_uid: str) -> AbstractContextManager[None]:
-        """Mark, until the context ends or the process dies, that an association which brought this series is open."""
+        """Mark, until the context ends or the process dies, that an association which brought this series is open.
+
+        When the context ends with `AssociationLost`, it is remembered that the association broke off, until another
+        one brings this series.
+        """
         ...
 
 
@@ -98,10 +132,13 @@ class Catalogue:
         Model name -> the targets it offers (empty: it takes none).
     destination_kinds
         Kind -> the pydantic model of its settings in the rules file.
+    outputs
+        Model name -> what may be asked of it; one that is not there gives its result alone.
     """
 
     models: Mapping[str, Sequence[str]]
     destination_kinds: Mapping[str, type[BaseModel]]
+    outputs: Mapping[str, Sequence[Output]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +153,8 @@ class InferenceRequest:
         What the model sees.
     target_digest
         SHA-256 that the target must have, where it is a look which the site added.
+    output
+        What is asked of the model.
     """
 
     model: str
@@ -123,6 +162,7 @@ class InferenceRequest:
     target: str | None
     volume: Volume
     target_digest: str | None = None
+    output: Output = Output.RESULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,4 +204,42 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End the inference process."""
+        ...
+
+
+class Performed(Protocol):
+    """Where it is known what a scanner says it made."""
+
+    def performed(self, series_uid: str) -> frozenset[str] | None:
+        """Return the SOPInstanceUIDs of all instances of a series, once the scanner has said that it is finished.
+
+        None while it has not, and where it never does; also where the step was discontinued: what it lists then is
+        what there is, and not what was meant to be.
+        """
+        ...
+
+
+class Archive(Protocol):
+    """A PACS that gets the same series as the node, and can be asked how much of them it has."""
+
+    def instances(self, study_uid: str, series_uid: str) -> int:
+        """Return how many instances of a series it has now, 0 where it knows none; it may still be receiving.
+
+        Raises
+        ------
+        ArchiveSilent
+            When it is down, refuses, or does not count.
+        """
+        ...
+
+
+class PaceBook(Protocol):
+    """Where the paces of senders are kept."""
+
+    def paces(self) -> Sequence[Pace]:
+        """Return what is known of all senders."""
+        ...
+
+    def keep(self, pace: Pace) -> None:
+        """Write down what is known of one sender now."""
         ...

@@ -34,6 +34,26 @@ class StoredScale:
 
 
 @dataclass(frozen=True, slots=True)
+class CtScale:
+    """How HU become stored integers: the same for every CT of a node.
+
+    Attributes
+    ----------
+    intercept_hu
+        stored = round(HU - intercept_hu), clipped to 0...65535.
+    kvp
+        What stands where a scanner names the voltage of its tube, kV; None leaves it empty, since there was none.
+    """
+
+    intercept_hu: int = -1024
+    kvp: float | None = None
+
+
+USUAL_CT_SCALE = CtScale()
+"""Where nobody asked for another."""
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """What made a derived series.
 

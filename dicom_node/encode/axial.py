@@ -6,6 +6,8 @@ import itertools
 
 import numpy as np
 import SimpleITK
+from pydicom import Dataset
+from pydicom.valuerep import format_number_as_ds
 from scipy.optimize import linear_sum_assignment
 
 from inference.volume import Float64Array, Volume
@@ -18,6 +20,46 @@ AXIAL_TOLERANCE = 1e-3
 
 _WHOLE_TOLERANCE = 1e-3
 """A grid that is this near, in voxels, to one voxel more has it: extents carry rounding errors."""
+
+_NEAR = 1e-3
+"""A plane that is this near to a source slice, in slices, takes from no other."""
+
+
+def axial_of(volume: Volume, *, outside: float) -> tuple[Volume, bool]:
+    """Return axial slices of a volume, from the feet to the head, and whether they are on its own grid.
+
+    A volume that is axial already keeps its grid, another is resampled; see `resampled`.
+    """
+    upright = head_up(volume)
+    return (upright, True) if is_axial(upright) else (resampled(volume, outside=outside), False)
+
+
+def crossed(source: Volume, axial: Volume, k: int) -> range:
+    """Return which slices of the source axial plane k is interpolated from."""
+    _, rows, columns = axial.voxels.shape
+    corners = np.array([[k, row, column, 1.0] for row, column in itertools.product((0, rows - 1), (0, columns - 1))])
+    slices = (np.linalg.inv(source.affine) @ axial.affine @ corners.T)[0]
+    last = len(source.voxels) - 1
+    first, end = np.clip([np.floor(slices.min() + _NEAR), np.ceil(slices.max() - _NEAR)], 0, last).astype(int)
+    return range(int(first), int(end) + 1)
+
+
+def describe_resampling(axial: Volume) -> str:
+    """Return how a volume became these axial slices, as a clause of DerivationDescription."""
+    slice_mm, _, pixel_mm = axial.spacing_mm
+    return f"resampled to axial slices of {slice_mm:.4g} mm, pixels of {pixel_mm:.4g} mm, linear interpolation"
+
+
+def plane(axial: Volume, k: int) -> Dataset:
+    """Return the Image Plane Module (PS3.3 C.7.6.2) of slice k."""
+    slice_mm, row_mm, column_mm = axial.spacing_mm
+    directions = axial.affine[:3, :3] / np.array(axial.spacing_mm)
+    image = Dataset()
+    image.ImageOrientationPatient = _decimals(np.concatenate((directions[:, 2], directions[:, 1])))
+    image.ImagePositionPatient = _decimals(axial.affine[:3, 3] + k * axial.affine[:3, 0])
+    image.PixelSpacing = _decimals(np.array([row_mm, column_mm]))
+    image.SliceThickness = _decimals(np.array([slice_mm]))[0]
+    return image
 
 
 def is_axial(volume: Volume) -> bool:
@@ -77,6 +119,10 @@ def _grid(volume: Volume) -> tuple[tuple[int, int, int], Float64Array]:
     affine[:3, :3] = AXIAL * np.array([z_mm, pixel_mm, pixel_mm])
     affine[:3, 3] = first
     return (slices, rows, columns), affine
+
+
+def _decimals(values: Float64Array) -> list[str]:
+    return [format_number_as_ds(float(value)) for value in np.round(values, 6) + 0.0]  # no minus zero
 
 
 def _image(volume: Volume) -> SimpleITK.Image:

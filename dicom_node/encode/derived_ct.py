@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
-
-import numpy as np
 from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
 from pydicom.uid import CTImageStorage
 from pydicom.valuerep import format_number_as_ds
 
-from dicom_node.domain.provenance import Provenance
+from dicom_node.domain.provenance import USUAL_CT_SCALE, CtScale, Provenance
 from dicom_node.domain.stack import Frame, Stack
 from dicom_node.encode.acquisition import add_acquisition
-from dicom_node.encode.axial import head_up, is_axial, resampled
+from dicom_node.encode.axial import axial_of, crossed, describe_resampling, plane
 from dicom_node.encode.derivation import add_derivation, references
-from dicom_node.encode.pixels import CT_INTERCEPT_HU, describe_hu_pixels, to_stored_hu
+from dicom_node.encode.pixels import describe_hu_pixels, to_stored_hu
 from dicom_node.encode.series import EncodedSeries, finish, new_image
 from dicom_node.encode.uids import plane_uid
 from dicom_node.encode.verbatim import read_common, text
 from inference.ct.hounsfield import OUTSIDE_HU
-from inference.volume import Float64Array, Volume
-
-_NEAR = 1e-3
-"""A plane that is this near to a source slice, in slices, takes from no other."""
+from inference.volume import Volume
 
 
-def encode(stack: Stack, volume: Volume, *, provenance: Provenance) -> EncodedSeries:
+def encode(stack: Stack, volume: Volume, *, provenance: Provenance, scale: CtScale = USUAL_CT_SCALE) -> EncodedSeries:
     """Make a CT series of a synthetic CT of `stack`.
 
     Axial slices of one orientation and one spacing, from the feet to the head: a volume that has them keeps its grid,
@@ -38,6 +32,8 @@ def encode(stack: Stack, volume: Volume, *, provenance: Provenance) -> EncodedSe
         The source; the file of its first frame is read again, since only there is text still bytes.
     volume
         HU, on the grid of the source: slice k lies where frame k lies.
+    scale
+        From HU to stored integers.
 
     Raises
     ------
@@ -48,22 +44,21 @@ def encode(stack: Stack, volume: Volume, *, provenance: Provenance) -> EncodedSe
     """
     if len(stack.frames) != len(volume.voxels):
         raise ValueError(f"{len(volume.voxels)} slices are not those of {len(stack.frames)} images")
-    upright = head_up(volume)
-    kept = is_axial(upright)
-    axial = upright if kept else resampled(volume, outside=OUTSIDE_HU)
-    stored, clipped = to_stored_hu(axial.voxels)
+    axial, kept = axial_of(volume, outside=OUTSIDE_HU)
+    stored, clipped = to_stored_hu(axial.voxels, scale)
     source = read_common(stack.frames[0].path)
     sources: dict[range, RawDataElement] = {}
-    words = _words(axial, resampled=not kept)
+    words = _words(axial, scale, resampled=not kept)
     images = []
-    for k, plane in enumerate(stored):
-        taken = _taken(volume, axial, k)
+    for k, pixels in enumerate(stored):
+        taken = crossed(volume, axial, k)
         if taken not in sources:
             sources[taken] = references(stack.frames[taken.start : taken.stop], preserved=kept)
         image = _image(source, stack.frames[0], provenance, number=k + 1)
-        _add_plane(image, axial, k)
+        image.KVP = None if scale.kvp is None else format_number_as_ds(scale.kvp)  # type 2: there was no tube
+        image.update(plane(axial, k))
         add_derivation(image, provenance, sources[taken], pixels=words, resampled=not kept)
-        describe_hu_pixels(image, plane)
+        describe_hu_pixels(image, pixels, scale)
         images.append(image)
     return EncodedSeries(tuple(images), clipped)
 
@@ -76,39 +71,11 @@ def _image(source: Dataset, frame: Frame, provenance: Provenance, *, number: int
     image.Modality = "CT"
     image.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
     image.InstanceNumber = number
-    image.KVP = None  # type 2: there was no tube
     if not text(image, "AcquisitionNumber"):
         image.AcquisitionNumber = 1  # may be empty (type 2), but systems sort by it
     return image
 
 
-def _add_plane(image: Dataset, axial: Volume, k: int) -> None:
-    """Add the Image Plane Module (PS3.3 C.7.6.2) of slice k."""
-    slice_mm, row_mm, column_mm = axial.spacing_mm
-    directions = axial.affine[:3, :3] / np.array(axial.spacing_mm)
-    image.ImageOrientationPatient = _decimals(np.concatenate((directions[:, 2], directions[:, 1])))
-    image.ImagePositionPatient = _decimals(axial.affine[:3, 3] + k * axial.affine[:3, 0])
-    image.PixelSpacing = _decimals(np.array([row_mm, column_mm]))
-    image.SliceThickness = _decimals(np.array([slice_mm]))[0]
-
-
-def _decimals(values: Float64Array) -> list[str]:
-    return [format_number_as_ds(float(value)) for value in np.round(values, 6) + 0.0]  # no minus zero
-
-
-def _words(axial: Volume, *, resampled: bool) -> str:
-    scale = f"stored value = HU - ({CT_INTERCEPT_HU})"
-    if not resampled:
-        return scale
-    slice_mm, _, pixel_mm = axial.spacing_mm
-    return f"resampled to axial slices of {slice_mm:.4g} mm, pixels of {pixel_mm:.4g} mm, linear interpolation; {scale}"
-
-
-def _taken(source: Volume, axial: Volume, k: int) -> range:
-    """Return which slices of the source an axial plane is interpolated from."""
-    _, rows, columns = axial.voxels.shape
-    corners = np.array([[k, row, column, 1.0] for row, column in itertools.product((0, rows - 1), (0, columns - 1))])
-    slices = (np.linalg.inv(source.affine) @ axial.affine @ corners.T)[0]
-    last = len(source.voxels) - 1
-    first, end = np.clip([np.floor(slices.min() + _NEAR), np.ceil(slices.max() - _NEAR)], 0, last).astype(int)
-    return range(int(first), int(end) + 1)
+def _words(axial: Volume, scale: CtScale, *, resampled: bool) -> str:
+    stored = f"stored value = HU - ({scale.intercept_hu})"
+    return f"{describe_resampling(axial)}; {stored}" if resampled else stored

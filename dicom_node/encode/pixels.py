@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.valuerep import format_number_as_ds
 
-from dicom_node.domain.provenance import StoredScale
+from dicom_node.domain.provenance import CtScale, StoredScale
 from inference.volume import Float32Array, Float64Array
 
 UInt16Array: TypeAlias = NDArray[np.uint16]
@@ -19,9 +19,8 @@ LARGEST = 2**BITS_STORED - 1
 """Of MR."""
 
 CT_BITS_STORED = 16
-CT_INTERCEPT_HU = -1024
 CT_WINDOW_HU = (40.0, 400.0)
-"""Of CT: what a stored 0 means, and centre and width of the window in which soft tissue is usually read."""
+"""Of CT: centre and width of the window in which soft tissue is usually read."""
 
 
 def to_stored(voxels: Float32Array, scale: StoredScale) -> tuple[UInt16Array, int]:
@@ -44,9 +43,9 @@ def to_stored(voxels: Float32Array, scale: StoredScale) -> tuple[UInt16Array, in
     return _fitted(voxels * np.float64(scale.values_per_unit), LARGEST)
 
 
-def to_stored_hu(voxels: Float32Array) -> tuple[UInt16Array, int]:
+def to_stored_hu(voxels: Float32Array, scale: CtScale) -> tuple[UInt16Array, int]:
     """Return the stored values of HU, and the number of voxels that did not fit; see `to_stored`."""
-    return _fitted(voxels.astype(np.float64) - CT_INTERCEPT_HU, 2**CT_BITS_STORED - 1)
+    return _fitted(voxels.astype(np.float64) - scale.intercept_hu, 2**CT_BITS_STORED - 1)
 
 
 def describe_scale(scale: StoredScale) -> str:
@@ -68,7 +67,7 @@ def describe_pixels(image: Dataset, stored: UInt16Array, scale: StoredScale) -> 
     _add_window(image, scale.window_center, scale.window_width)
 
 
-def describe_hu_pixels(image: Dataset, stored: UInt16Array) -> None:
+def describe_hu_pixels(image: Dataset, stored: UInt16Array, scale: CtScale) -> None:
     """Add the Image Pixel Module, rescale and window (PS3.3 C.7.6.3, C.8.2.1, C.11.2) of a CT image.
 
     Parameters
@@ -77,7 +76,7 @@ def describe_hu_pixels(image: Dataset, stored: UInt16Array) -> None:
         Shape (rows, columns).
     """
     _add_pixels(image, stored, bits=CT_BITS_STORED)
-    image.RescaleIntercept, image.RescaleSlope, image.RescaleType = CT_INTERCEPT_HU, 1, "HU"
+    image.RescaleIntercept, image.RescaleSlope, image.RescaleType = scale.intercept_hu, 1, "HU"
     _add_window(image, *CT_WINDOW_HU)
 
 

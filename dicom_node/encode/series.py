@@ -28,7 +28,7 @@ class EncodedSeries:
     Attributes
     ----------
     instances
-        One a slice, in slice order.
+        One a slice, in slice order; or a multi-frame one.
     clipped_voxels
         How many did not fit the stored scale.
     """
@@ -61,7 +61,7 @@ def finish(image: Dataset, source: Dataset, provenance: Provenance, *, sop_class
     add_equipment(image, source, provenance)
     image.SOPClassUID = sop_class_uid
     image.SOPInstanceUID = uid
-    image.file_meta = _file_meta(image)
+    image.file_meta = file_meta_of(image)
     image.SeriesInstanceUID = provenance.series_uid
     image.SeriesNumber = provenance.series_number if provenance.series_number <= LARGEST_IS else None
     image.SeriesDescription = describe_series(source, provenance)
@@ -87,7 +87,8 @@ def to_bytes(instance: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def _file_meta(image: Dataset) -> FileMetaDataset:
+def file_meta_of(image: Dataset) -> FileMetaDataset:
+    """Return the file meta information (PS3.10 7.1) of an instance of ours."""
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\0\1"
     meta.MediaStorageSOPClassUID = image.SOPClassUID

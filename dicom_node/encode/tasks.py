@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from inference.output import Output
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -25,5 +27,13 @@ class Task:
 TASKS: dict[str, Task] = {
     "harmonization": Task("HARMONIZATION", "Harmonization of image contrast to a target scanner", "harmonization"),
     "synthetic ct": Task("SYNTHETIC-CT", "Synthesis of a CT image from MR images", "sCT"),
+    "uncertainty of synthetic ct": Task(
+        "UNCERTAINTY-CT", "Disagreement with itself of a network that synthesises CT", "sCT uncertainty"
+    ),
 }
-"""Task of a manifest -> what it is."""
+"""Task of a provenance -> what it is."""
+
+
+def task_of(task: str, output: Output) -> str:
+    """Return the task of a run: that of the model's manifest, or telling how unsure it is."""
+    return task if output is Output.RESULT else f"{output} of {task}"

@@ -36,6 +36,11 @@ def instance_uid(derived_series_uid: str, frame: Frame) -> str:
     return uid_of("instance", (derived_series_uid, frame.sop_instance_uid, str(frame.frame_number or 0)))
 
 
+def organization_uid(derived_series_uid: str) -> str:
+    """Return the DimensionOrganizationUID of the multi-frame image of a derived series."""
+    return uid_of("dimension organization", (derived_series_uid,))
+
+
 def plane_uid(derived_series_uid: str, number: int) -> str:
     """Return the SOPInstanceUID of the image of a derived series that stands for no frame of its source.
 

@@ -7,17 +7,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from dicom_node.infer import ct_gate
+from dicom_node.infer import ct_gate, uncertainty_gate
 from dicom_node.infer.agreement import Agreement, agreement
 from dicom_node.infer.verdict import Verdict
 from inference.classical.head import Head, find_head, upper_extents_mm
 from inference.manifest import OutputSpec, QaLimits
+from inference.output import Output
 from inference.volume import BoolArray, Float32Array, Volume
 
 _SAME_MM = 1e-3
 
 
-def judge(source: Volume, result: Volume, *, output: OutputSpec, limits: QaLimits) -> Verdict:
+def judge(
+    source: Volume, result: Volume, *, output: OutputSpec, limits: QaLimits, asked: Output = Output.RESULT
+) -> Verdict:
     """Judge what a model made of a volume.
 
     Parameters
@@ -26,15 +29,21 @@ def judge(source: Volume, result: Volume, *, output: OutputSpec, limits: QaLimit
         What the model was given and what it gave.
     output, limits
         From the manifest of its bundle.
+    asked
+        What the model was asked for.
     """
-    if failures := _unusable(source, result, output):
+    if failures := _unusable(source, result, output.of(asked)):
         return Verdict(failures)
     head = find_head(source)
     if not head.inside.any():
         return Verdict(("no head can be told from the air in the source: the result cannot be judged",))
     size = _not_a_head(upper_extents_mm(source, head), limits)
-    ct = limits.ct
-    found = _judge_mr(source, result, head, output, limits) if ct is None else ct_gate.judge(result, head, ct)
+    if asked is Output.UNCERTAINTY:
+        found = uncertainty_gate.judge(result, head)
+    elif limits.ct is not None:
+        found = ct_gate.judge(result, head, limits.ct)
+    else:
+        found = _judge_mr(source, result, head, output, limits)
     return replace(found, failures=(*found.failures, *size))
 
 

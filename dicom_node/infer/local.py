@@ -105,6 +105,7 @@ class LocalExecutor:
             "digest": request.digest,
             "target": request.target,
             "target_digest": request.target_digest,
+            "output": request.output,
             "scratch": str(folder),
             "affine": request.volume.affine.tolist(),
             "unit": request.volume.unit,

@@ -17,7 +17,7 @@ class Verdict:
     warnings
         What must be told with it.
     numbers
-        What was measured: `head_median` in the unit of the result, `brain_hu` in HU, the others unitless.
+        What was measured: `head_median` in the unit of the result, those that end in `_hu` in HU, the others unitless.
     """
 
     failures: tuple[str, ...] = ()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from struct import Struct
 
 from pydicom.uid import UID
 
@@ -24,8 +27,36 @@ _KEY = {
 _LAST = max(_KEY)
 
 _UNDEFINED = 0xFFFFFFFF
-_ITEM, _ITEM_END, _SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
+_ITEM_GROUP = 0xFFFE
+_ITEM_END, _SEQUENCE_END = (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
 _LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How the header of an element is encoded (PS3.5 7.1.2, 7.1.3)."""
+
+    is_implicit: bool
+    short: Struct  # tag, VR, length
+    implicit: Struct  # tag, length
+    length: Struct  # of the long VRs
+
+    @classmethod
+    def of(cls, order: str, *, is_implicit: bool) -> _Layout:
+        return cls(is_implicit, Struct(order + "HH2sH"), Struct(order + "HHL"), Struct(order + "L"))
+
+
+_IMPLICIT = _Layout.of("<", is_implicit=True)
+
+
+@lru_cache(maxsize=64)
+def _layout(transfer_syntax_uid: str) -> _Layout:
+    syntax = UID(transfer_syntax_uid)
+    return _Layout.of("<" if syntax.is_little_endian else ">", is_implicit=syntax.is_implicit_VR)
+
+
+class _MoreToCome(Exception):
+    """The piece ends before the key does."""
 
 
 def key_of(dataset: bytes, transfer_syntax_uid: str) -> InstanceKey:
@@ -39,8 +70,26 @@ def key_of(dataset: bytes, transfer_syntax_uid: str) -> InstanceKey:
     InstanceRejected
         With 0xC000 when one of the four is missing, double or no UID, or the encoding cannot be followed.
     """
+    return _key(memoryview(dataset), _layout(transfer_syntax_uid), is_whole=True)
+
+
+def find_key(head: bytes | bytearray | memoryview, transfer_syntax_uid: str) -> InstanceKey | None:
+    """Return what `key_of` would of the whole, from its first bytes; None when they are too few to tell.
+
+    Raises
+    ------
+    InstanceRejected
+        As `key_of`, as soon as it is certain.
+    """
+    try:
+        return _key(memoryview(head), _layout(transfer_syntax_uid), is_whole=False)
+    except _MoreToCome:
+        return None
+
+
+def _key(data: memoryview, layout: _Layout, *, is_whole: bool) -> InstanceKey:
     values: dict[tuple[int, int], bytes] = {}
-    for tag, value in _top_level(dataset, UID(transfer_syntax_uid)):
+    for tag, value in _top_level(data, layout, is_whole=is_whole):
         if tag > _LAST:
             break
         if tag in _KEY:
@@ -58,21 +107,23 @@ def _uid(value: bytes | None, name: str) -> str:
     return text
 
 
-def _top_level(dataset: bytes, syntax: UID) -> Iterator[tuple[tuple[int, int], memoryview]]:
+def _top_level(data: memoryview, layout: _Layout, *, is_whole: bool) -> Iterator[tuple[tuple[int, int], memoryview]]:
     """Yield tag and value of each element outside sequences; the value of a sequence is empty."""
-    data, position, depth, implicit_from = memoryview(dataset), 0, 0, 0
+    position = depth = implicit_from = 0
     for _ in range(MAXIMUM_ELEMENTS):
         if position >= len(data):
-            return
+            if is_whole:
+                return
+            raise _MoreToCome
         # a sequence that passed through a system which did not know it is implicit VR little endian (PS3.5 6.2.2)
-        unknown = 0 < implicit_from <= depth
-        implicit = unknown or syntax.is_implicit_VR
-        order = "<" if unknown or syntax.is_little_endian else ">"
-        tag, vr, length, start = _header(data, position, order, implicit=implicit)
+        here = _IMPLICIT if 0 < implicit_from <= depth else layout
+        tag, vr, length, start = _header(data, position, here, is_whole=is_whole)
         position = start if length == _UNDEFINED else start + length
         if position > len(data) and tag <= _LAST:
-            raise InstanceRejected(CANNOT_UNDERSTAND, "an element is longer than the data set")
-        if depth == 0 and tag[0] != 0xFFFE:
+            if is_whole:
+                raise InstanceRejected(CANNOT_UNDERSTAND, "an element is longer than the data set")
+            raise _MoreToCome
+        if depth == 0 and tag[0] != _ITEM_GROUP:
             yield tag, data[start : start if length == _UNDEFINED else position]
         if tag in (_ITEM_END, _SEQUENCE_END):
             depth -= 1
@@ -85,17 +136,18 @@ def _top_level(dataset: bytes, syntax: UID) -> Iterator[tuple[tuple[int, int], m
     raise InstanceRejected(CANNOT_UNDERSTAND, "too many elements before group 0020")
 
 
-def _header(data: memoryview, at: int, order: str, *, implicit: bool) -> tuple[tuple[int, int], bytes, int, int]:
-    """Return tag, VR (empty when implicit), length and the position of the value (PS3.5 7.1.2, 7.1.3)."""
+def _header(data: memoryview, at: int, layout: _Layout, *, is_whole: bool) -> tuple[tuple[int, int], bytes, int, int]:
+    """Return tag, VR (empty when implicit), length and the position of the value."""
     try:
-        group, element = struct.unpack_from(order + "HH", data, at)
-        if implicit or group == 0xFFFE:
-            return (group, element), b"", struct.unpack_from(order + "L", data, at + 4)[0], at + 8
-        vr = bytes(data[at + 4 : at + 6])
-        if not (vr.isalpha() and vr.isupper()):
-            raise InstanceRejected(CANNOT_UNDERSTAND, "an element has no value representation")
+        group, element, vr, length = layout.short.unpack_from(data, at)
+        if layout.is_implicit or group == _ITEM_GROUP:
+            return (group, element), b"", layout.implicit.unpack_from(data, at)[2], at + 8
         if vr in _LONG_VRS:
-            return (group, element), vr, struct.unpack_from(order + "L", data, at + 8)[0], at + 12
-        return (group, element), vr, struct.unpack_from(order + "H", data, at + 6)[0], at + 8
+            return (group, element), vr, layout.length.unpack_from(data, at + 8)[0], at + 12
     except struct.error:
-        raise InstanceRejected(CANNOT_UNDERSTAND, "the data set ends within an element") from None
+        if is_whole:
+            raise InstanceRejected(CANNOT_UNDERSTAND, "the data set ends within an element") from None
+        raise _MoreToCome from None
+    if not (vr.isalpha() and vr.isupper()):
+        raise InstanceRejected(CANNOT_UNDERSTAND, "an element has no value representation")
+    return (group, element), vr, length, at + 8

@@ -44,9 +44,16 @@ class Reject:
 UNKNOWN_CALLING_AE = Reject(1, 1, 3, "calling AE title not recognized")
 UNKNOWN_CALLING_HOST = Reject(1, 1, 3, "calling AE title not recognized from this host")
 UNKNOWN_CALLED_AE = Reject(1, 1, 7, "called AE title not recognized")
+UNKNOWN_APPLICATION_CONTEXT = Reject(1, 1, 2, "application context name not supported")
+UNKNOWN_PROTOCOL = Reject(1, 2, 2, "protocol version not supported")
 TOO_MANY = Reject(2, 3, 2, "too many associations")
 SHUTTING_DOWN = Reject(2, 3, 1, "shutting down")
 CANNOT_DECIDE = Reject(2, 1, 1, "the policy could not be applied")
+REJECTIONS = (
+    UNKNOWN_CALLING_AE, UNKNOWN_CALLING_HOST, UNKNOWN_CALLED_AE, UNKNOWN_APPLICATION_CONTEXT, UNKNOWN_PROTOCOL,
+    TOO_MANY, SHUTTING_DOWN, CANNOT_DECIDE,
+)  # fmt: skip
+"""All that there are."""
 
 
 class AllowedCaller(Protocol):

@@ -1,43 +1,18 @@
-"""What one association does to the store: instances put there, and the series it keeps open."""
+"""What one association does to the store: the series it keeps open, and what it brought."""
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
 
-from pydicom.uid import UID
-
-from dicom_node.dimse.statuses import DATA_SET_DOES_NOT_MATCH, SOP_CLASS_NOT_SUPPORTED
-from dicom_node.domain.instance import InstanceKey, Stored, Transport
-from dicom_node.domain.ports import InstanceStore
-from dicom_node.errors import InstanceRejected
-from dicom_node.receive.key import key_of
+from dicom_node.domain.instance import InstanceKey, Transport
+from dicom_node.domain.ports import IncomingInstance, InstanceStore
+from dicom_node.errors import AssociationLost
 
 OPEN_SERIES = 8
 """Series that one association keeps open: a sender works on few at a time, and each may cost a file handle."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoreRequest:
-    """A C-STORE request (PS3.7 9.1.1).
-
-    Attributes
-    ----------
-    sop_class_uid, sop_instance_uid
-        Affected SOP Class and Instance UID of the command.
-    context_sop_class_uid, transfer_syntax_uid
-        Of the presentation context that it came in.
-    dataset
-        As encoded by the sender.
-    """
-
-    sop_class_uid: str
-    sop_instance_uid: str
-    context_sop_class_uid: str
-    transfer_syntax_uid: str
-    dataset: bytes
 
 
 @dataclass(slots=True)
@@ -46,8 +21,10 @@ class Session:
 
     Attributes
     ----------
-    instances
-        How many were stored.
+    instances, stored_bytes
+        How many were stored, and the length of their data sets.
+    refused
+        How many were answered with a failure.
     """
 
     store: InstanceStore
@@ -55,6 +32,8 @@ class Session:
     called_ae: str
     peer: str
     instances: int = 0
+    stored_bytes: int = 0
+    refused: int = 0
     _began: float = field(default_factory=time.monotonic)
     _open: OrderedDict[str, AbstractContextManager[None]] = field(default_factory=OrderedDict)
 
@@ -63,28 +42,17 @@ class Session:
         """How long it has lasted, s."""
         return time.monotonic() - self._began
 
-    def put(self, request: StoreRequest) -> tuple[Stored, int]:
-        """Store an instance; when this returns it is durable.
-
-        Returns
-        -------
-        What became of it, and the length of its data set in bytes.
+    def begin(self, key: InstanceKey, transfer_syntax_uid: str) -> IncomingInstance:
+        """Begin to store an instance.
 
         Raises
         ------
         InstanceRejected
             With the status and comment to answer.
         """
-        if request.sop_class_uid != request.context_sop_class_uid:
-            raise InstanceRejected(SOP_CLASS_NOT_SUPPORTED, "the SOP class is not that of the presentation context")
-        key = key_of(request.dataset, request.transfer_syntax_uid)
-        _check_named_alike(request, key)
         # Open before the instance is there: a series must never look complete because its sender was not seen yet
         self._keep_open(key.series_uid)
-        transport = Transport(self.calling_ae, self.called_ae, str(UID(request.transfer_syntax_uid)))
-        outcome = self.store.put(key, transport, request.dataset)
-        self.instances += 1
-        return outcome, len(request.dataset)
+        return self.store.begin(key, Transport(self.calling_ae, self.called_ae, transfer_syntax_uid))
 
     def _keep_open(self, series_uid: str) -> None:
         if series_uid not in self._open:
@@ -96,17 +64,17 @@ class Session:
             self._open[series_uid] = context
         self._open.move_to_end(series_uid)
 
-    def close(self) -> None:
-        """Let go of the series; the association has ended, in whichever way."""
-        with ExitStack() as stack:
+    def close(self, *, broke_off: bool = False) -> None:
+        """Let go of the series: the association has ended.
+
+        Parameters
+        ----------
+        broke_off
+            Whether the sender did not release it.
+        """
+        with suppress(AssociationLost), ExitStack() as stack:
             for context in self._open.values():
                 stack.push(context)
             self._open.clear()
-
-
-def _check_named_alike(request: StoreRequest, key: InstanceKey) -> None:
-    """Refuse a data set that is not what the command calls it (PS3.4 B.2.3, Axxx)."""
-    if key.sop_instance_uid != request.sop_instance_uid:
-        raise InstanceRejected(DATA_SET_DOES_NOT_MATCH, "SOPInstanceUID is not that of the command")
-    if key.sop_class_uid != request.sop_class_uid:
-        raise InstanceRejected(DATA_SET_DOES_NOT_MATCH, "SOPClassUID is not that of the command")
+            if broke_off:
+                raise AssociationLost

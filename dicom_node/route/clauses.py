@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from pydantic import ValidationError
@@ -27,12 +27,15 @@ class Clause:
         Name in `OPERATORS`, and what its reader made of the file's text.
     text
         For people: ``field_strength_t between [1.3, 1.7]``.
+    is_lenient
+        Whether it is met where there is no value to compare.
     """
 
     key: str
     operator: str
     operand: Any
     text: str
+    is_lenient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,7 @@ class _Reader:
         whole = self.mapping(data, loc)
         return whole.parts[0] if len(whole.parts) == 1 else whole
 
-    def _clauses(self, name: str, value: Any, loc: Loc) -> list[Condition]:
+    def _clauses(self, name: str, value: Any, loc: Loc) -> Sequence[Condition]:
         try:
             key = key_of(name)
         except BadKey as error:
@@ -153,13 +156,16 @@ class _Reader:
             return self._one(key, "equals", value, loc)
         if not value:
             self._mistake(loc, "holds no operator")
-        return [
+        is_lenient = len(value) > 1 and value.get("missing") == "any"
+        asked = {name: operand for name, operand in value.items() if not (is_lenient and name == "missing")}
+        clauses = [
             clause
-            for operator, operand in value.items()
+            for operator, operand in asked.items()
             for clause in self._one(key, operator, operand, (*loc, operator))
         ]
+        return [_lenient(clause) for clause in clauses] if is_lenient else list(clauses)
 
-    def _one(self, key: Key, name: str, operand: Any, loc: Loc) -> list[Condition]:
+    def _one(self, key: Key, name: str, operand: Any, loc: Loc) -> list[Clause]:
         operator = OPERATORS.get(name)
         if operator is None:
             self._mistake(loc, "not an operator" + did_you_mean(name, OPERATORS))
@@ -175,6 +181,12 @@ class _Reader:
 
     def _mistake(self, loc: Loc, message: str) -> None:
         self.mistakes.append(located_error(loc, message))
+
+
+def _lenient(clause: Clause) -> Clause:
+    if OPERATORS[clause.operator].asks_presence:
+        return clause
+    return replace(clause, text=f"{clause.text} or missing", is_lenient=True)
 
 
 def _shown(operand: Any) -> str:

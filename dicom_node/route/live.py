@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pwd
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from dicom_node.domain.ports import Catalogue
 from dicom_node.errors import RefusedToStart
-from dicom_node.route.loader import load_rules
+from dicom_node.located_yaml import text_of
+from dicom_node.route.loader import rules_of
 from dicom_node.route.schema import RulesFile
 
 _Stamp = tuple[int, int, int]
@@ -23,6 +25,9 @@ class LiveRules:
         The rules file.
     catalogue
         Returns what it may name now: a site adds targets while the node runs.
+    publish
+        Called with a text that comes into force and the name of its author, just before it does; it may come again
+        with the same text. What it raises leaves the old rules in force, and the file is read again.
 
     Raises
     ------
@@ -30,13 +35,18 @@ class LiveRules:
         When the file is broken: without good rules there is nothing to keep.
     """
 
-    def __init__(self, path: Path, catalogue: Callable[[], Catalogue]) -> None:
+    def __init__(
+        self, path: Path, catalogue: Callable[[], Catalogue], publish: Callable[[str, str], object] = lambda *_: None
+    ) -> None:
         self._path = path
         self._catalogue = catalogue
+        self._publish = publish
         self._lock = threading.Lock()
         self._stamp = _stamp(path)
         self._named = catalogue()
-        self._current = load_rules(path, self._named)
+        text = text_of(path)
+        self._current = rules_of(path, text, self._named)
+        publish(text, author_of(path))
         self._problem: str | None = None
 
     @property
@@ -70,16 +80,30 @@ class LiveRules:
 
     def _read(self) -> str | None:
         before = _stamp(self._path)
-        self._named = self._catalogue()
+        named = self._catalogue()
         try:
-            rules = load_rules(self._path, self._named)
+            text = text_of(self._path)
+            rules = rules_of(self._path, text, named)
         except RefusedToStart as refusal:
-            self._stamp, self._problem = before, str(refusal)
+            self._stamp, self._named, self._problem = before, named, str(refusal)
             return self._problem
         if _stamp(self._path) != before:
             return f"{self._path}: changed while it was read; it is read again"  # the stamp stays old: so it will be
-        self._stamp, self._current, self._problem = before, rules, None
+        self._publish(text, author_of(self._path))
+        self._stamp, self._named, self._current, self._problem = before, named, rules, None
         return None
+
+
+def author_of(path: Path) -> str:
+    """Return who owns the file, which is who wrote it last where editors write a new one, as most do."""
+    try:
+        owner = path.stat().st_uid
+    except OSError:
+        return "unknown"
+    try:
+        return pwd.getpwuid(owner).pw_name
+    except KeyError:
+        return f"user {owner}"
 
 
 def _stamp(path: Path) -> _Stamp | None:

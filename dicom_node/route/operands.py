@@ -14,9 +14,14 @@ from typing import Any, TypeAlias
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 from dicom_node.domain.facts import Scalar
+from dicom_node.located_yaml import did_you_mean
 from dicom_node.route.keys import Key, Kind
+from dicom_node.route.moments import EXAMPLES, Moment, is_moment
+from dicom_node.route.moments import moment as read_moment
+from dicom_node.route.units import BadUnit, factor, split_quantity
 
-Comparable: TypeAlias = str | float | bool
+Quantity: TypeAlias = float | Moment
+Comparable: TypeAlias = str | bool | Quantity
 
 MAX_PATTERN = 500
 _YES_NO = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -70,11 +75,33 @@ def text(raw: Any, key: Key) -> str:
 
 
 def number(raw: Any, key: Key) -> float:
-    """Read a number, in quotes or not."""
+    """Read a number, in quotes or not; with a unit it is turned into the key's."""
+    times = 1.0
+    if isinstance(raw, str) and (quantity := split_quantity(raw)):
+        raw, unit = quantity
+        try:
+            times = factor(unit, of=key.name, standard=key.unit)
+        except BadUnit as error:
+            raise BadOperand(str(error)) from None
     value = number_in(raw) if isinstance(raw, str | int | float) else None
     if value is None:
         raise BadOperand("must be a number")
-    return value
+    return value * times
+
+
+def moment(raw: Any, key: Key) -> Moment:
+    """Read a date, time or age, written as DICOM does or with hyphens and colons."""
+    if key.kind is Kind.DATE and isinstance(raw, int) and not isinstance(raw, bool):
+        raw = str(raw)  # 20260131 without quotes can mean nothing else
+    found = read_moment(raw, key.kind) if isinstance(raw, str) else None
+    if found is None:
+        raise BadOperand(f"must be {key.kind}, in quotes, as '{EXAMPLES[key.kind]}'")
+    return found
+
+
+def quantity(raw: Any, key: Key) -> Quantity:
+    """Read what can be smaller or larger: a number, or a date, time or age."""
+    return moment(raw, key) if is_moment(key.kind) else number(raw, key)
 
 
 def flag(raw: Any, key: Key) -> bool:
@@ -85,13 +112,24 @@ def flag(raw: Any, key: Key) -> bool:
     return value
 
 
+def flag_or_any(raw: Any, key: Key) -> bool:
+    """Read what `missing` takes where it stands alone."""
+    if raw == "any":
+        raise BadOperand("'any' lets the other operators of this key pass where there is no value: there are none")
+    return flag(raw, key)
+
+
 def one_value(raw: Any, key: Key) -> Comparable:
     """Read one value of the key's kind."""
     if raw is None:
         raise BadOperand("has no value; to ask for an element that is absent or empty write {missing: true}")
     if key.kind is Kind.OPEN:
         return text(raw, key) if isinstance(raw, str) else number(raw, key)
-    return _READ[key.kind](raw, key)
+    value = _READ[key.kind](raw, key)
+    if key.values and value not in {folded(each) for each in key.values}:
+        known = ", ".join(f"'{each}'" for each in key.values)
+        raise BadOperand(f"not a value of '{key.name}'" + (did_you_mean(str(raw), key.values) or f"; there is {known}"))
+    return value
 
 
 def values(raw: Any, key: Key) -> tuple[Comparable, ...]:
@@ -101,14 +139,23 @@ def values(raw: Any, key: Key) -> tuple[Comparable, ...]:
     return tuple(one_value(each, key) for each in raw)
 
 
-def number_range(raw: Any, key: Key) -> tuple[float, float]:
-    """Read two numbers, the lower first."""
+def quantity_range(raw: Any, key: Key) -> tuple[Quantity, Quantity]:
+    """Read two numbers, dates, times or ages, the lower first; two times may lie around midnight."""
     if not isinstance(raw, list) or len(raw) != 2:
-        raise BadOperand("must be two numbers, as [low, high]")
-    low, high = number(raw[0], key), number(raw[1], key)
-    if high < low:
-        raise BadOperand("the second number is lower than the first: nothing lies between them")
+        what = "two numbers" if key.kind in (Kind.NUMBER, Kind.OPEN) else "a list of two"
+        raise BadOperand(f"must be {what}, as [low, high]")
+    low, high = quantity(raw[0], key), quantity(raw[1], key)
+    if key.kind is not Kind.TIME and _last(high) < _first(low):
+        raise BadOperand(f"the second {_NOUNS.get(key.kind, 'number')} is lower than the first: nothing lies between")
     return low, high
+
+
+def _first(value: Quantity) -> float:
+    return value.first if isinstance(value, Moment) else value
+
+
+def _last(value: Quantity) -> float:
+    return value.last if isinstance(value, Moment) else value
 
 
 def pattern(raw: Any, key: Key) -> Pattern:
@@ -124,4 +171,8 @@ def pattern(raw: Any, key: Key) -> Pattern:
     return Pattern(raw, engine)
 
 
-_READ: dict[Kind, Callable[[Any, Key], Comparable]] = {Kind.TEXT: text, Kind.NUMBER: number, Kind.FLAG: flag}
+_READ: dict[Kind, Callable[[Any, Key], Comparable]] = {
+    Kind.TEXT: text, Kind.NUMBER: number, Kind.FLAG: flag,
+    Kind.DATE: moment, Kind.TIME: moment, Kind.MOMENT: moment, Kind.AGE: moment,
+}  # fmt: skip
+_NOUNS = {Kind.DATE: "date", Kind.MOMENT: "moment", Kind.AGE: "age"}

@@ -14,14 +14,19 @@ from typing import Any
 from dicom_node.domain.facts import Scalar
 from dicom_node.route import operands
 from dicom_node.route.keys import Key, Kind
+from dicom_node.route.moments import Moment
 
 ANY_KIND = frozenset(Kind)
-NUMBERS = frozenset({Kind.NUMBER, Kind.OPEN})
+MOMENTS = frozenset({Kind.DATE, Kind.TIME, Kind.MOMENT, Kind.AGE})
+ORDERED = MOMENTS | {Kind.NUMBER, Kind.OPEN}
 TEXTS = frozenset({Kind.TEXT, Kind.OPEN})
+WRITTEN = TEXTS | MOMENTS
 
 
 def equals(value: Scalar, operand: operands.Comparable) -> bool:
     """Tell whether the value is the one given; text without regard to case and to blanks around it."""
+    if isinstance(operand, Moment):
+        return at_least(value, operand) and at_most(value, operand)
     if isinstance(operand, bool):
         return value is operand
     if isinstance(operand, str) and isinstance(value, str):
@@ -45,20 +50,28 @@ def matches(value: Scalar, operand: operands.Pattern) -> bool:
     return operand.found_in(str(value).strip())
 
 
-def between(value: Scalar, operand: tuple[float, float]) -> bool:
-    """Tell whether the number lies between the two given, both included."""
+def between(value: Scalar, operand: tuple[operands.Quantity, operands.Quantity]) -> bool:
+    """Tell whether the value lies between the two given, both included; two times may lie around midnight."""
     low, high = operand
+    if isinstance(low, Moment) and isinstance(high, Moment) and low.first > high.last:
+        return at_least(value, low) or at_most(value, high)
     return at_least(value, low) and at_most(value, high)
 
 
-def at_least(value: Scalar, operand: float) -> bool:
-    """Tell whether the number is the one given or larger."""
+def at_least(value: Scalar, operand: operands.Quantity) -> bool:
+    """Tell whether the value is the one given or larger, later, older."""
+    if isinstance(operand, Moment):
+        at = operand.of(value)
+        return at is not None and at >= operand.first
     number = operands.number_in(value)
     return number is not None and (number > operand or _close(number, operand))
 
 
-def at_most(value: Scalar, operand: float) -> bool:
-    """Tell whether the number is the one given or smaller."""
+def at_most(value: Scalar, operand: operands.Quantity) -> bool:
+    """Tell whether the value is the one given or smaller, earlier, younger."""
+    if isinstance(operand, Moment):
+        at = operand.of(value)
+        return at is not None and at <= operand.last
     number = operands.number_in(value)
     return number is not None and (number < operand or _close(number, operand))
 
@@ -69,7 +82,7 @@ def present(*, is_there: bool, operand: bool) -> bool:
 
 
 def missing(*, is_there: bool, operand: bool) -> bool:
-    """Tell whether the element is absent or empty (`true`), or there and not empty (`false`)."""
+    """Tell whether the element is absent or empty (`true`), or there and not empty (`false`); see below for `any`."""
     return is_there is not operand
 
 
@@ -117,17 +130,18 @@ OPERATORS: dict[str, Operator] = {
     ),
     "contains": Operator(contains, operands.text, TEXTS, "text", "SeriesDescription: {contains: mprage}"),
     "matches": Operator(
-        matches, operands.pattern, TEXTS, "a regular expression", "SeriesDescription: {matches: '(?i)t1|bravo'}"
+        matches, operands.pattern, WRITTEN, "a regular expression", "SeriesDescription: {matches: '(?i)t1|bravo'}"
     ),
     "between": Operator(
-        between, operands.number_range, NUMBERS, "a list of two numbers", "field_strength_t: {between: [1.3, 1.7]}"
+        between, operands.quantity_range, ORDERED, "a list of two values", "field_strength_t: {between: [1.3, 1.7]}"
     ),
-    "at_least": Operator(at_least, operands.number, NUMBERS, "a number", "slices: {at_least: 60}"),
-    "at_most": Operator(at_most, operands.number, NUMBERS, "a number", "spacing_mm: {at_most: 1.5}"),
+    "at_least": Operator(at_least, operands.quantity, ORDERED, "a value", "slices: {at_least: 60}"),
+    "at_most": Operator(at_most, operands.quantity, ORDERED, "a value", "EchoTime: {at_most: 20 ms}"),
     "present": Operator(
         present, operands.flag, ANY_KIND, "true or false", "ContrastBolusAgent: {present: false}", asks_presence=True
     ),
     "missing": Operator(
-        missing, operands.flag, ANY_KIND, "true or false", "BodyPartExamined: {missing: true}", asks_presence=True
+        missing, operands.flag_or_any, ANY_KIND, "true, false or any", "BodyPartExamined: {missing: true}",
+        asks_presence=True,
     ),
-}
+}  # fmt: skip

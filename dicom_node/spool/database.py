@@ -12,7 +12,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from dicom_node.errors import RefusedToStart
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0005_paces"
 """The newest revision in migrations/versions; a test holds the two together."""
 
 

@@ -17,11 +17,32 @@ def write_file(path: Path, chunks: Iterable[bytes]) -> None:
     OSError
         When any step fails. A failed fsync is never tried again: the kernel may have dropped the pages.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-    with os.fdopen(descriptor, "wb") as file:
+    with os.fdopen(new_file(path), "wb") as file:
         file.writelines(chunks)
         file.flush()
         os.fsync(file.fileno())
+
+
+def new_file(path: Path | str) -> int:
+    """Make a file that is not there yet, and return its descriptor."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+
+
+def write_all(descriptor: int, *chunks: bytes | memoryview) -> None:
+    """Write all of it: the kernel may take less at a time."""
+    left = sum(map(len, chunks))
+    written = os.writev(descriptor, chunks)
+    while written < left:
+        chunks = tuple(_behind(written, chunks))
+        left -= written
+        written = os.writev(descriptor, chunks)
+
+
+def _behind(count: int, chunks: Iterable[bytes | memoryview]) -> Iterable[memoryview]:
+    for chunk in chunks:
+        if count < len(chunk):
+            yield memoryview(chunk)[count:]
+        count = max(count - len(chunk), 0)
 
 
 def sync_folder(folder: Path) -> None:
@@ -86,3 +107,20 @@ def remove_folder(folder: Path) -> None:
 
 def _part(folder: Path) -> Path:
     return folder.with_name(folder.name + ".part")
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Put another text into a file, or make it: whoever reads it sees the old text or the new, nothing between.
+
+    A link stays one; the new file has the old one's permissions.
+    """
+    real = path.resolve()
+    fresh = real.with_name(f".{real.name}.{os.getpid()}.new")
+    try:
+        write_file(fresh, [text.encode()])
+        if real.exists():
+            fresh.chmod(real.stat().st_mode & 0o777)
+        fresh.rename(real)
+    finally:
+        fresh.unlink(missing_ok=True)
+    sync_folder(real.parent)

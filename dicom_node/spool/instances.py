@@ -7,35 +7,30 @@ import fcntl
 import hashlib
 import os
 import shutil
-import struct
+import threading
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from pydicom import dcmread
-from pydicom.dataset import FileMetaDataset
-from pydicom.errors import InvalidDicomError
-from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_file_meta_info
-from pydicom.filewriter import write_file_meta_info
-from pydicom.uid import UID
 
 from dicom_node.domain.instance import InstanceKey, Stored, Transport
-from dicom_node.domain.provenance import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dicom_node.errors import InstanceRejected
+from dicom_node.domain.provenance import IMPLEMENTATION_CLASS_UID
+from dicom_node.errors import AssociationLost
 from dicom_node.spool import durable
-
-OUT_OF_RESOURCES = 0xA700  # PS3.4 table B.2-1
+from dicom_node.spool.file_meta import read_meta
+from dicom_node.spool.incoming import CONFLICT, INSTANCE, IncomingInstance, rejected
 
 _LARGEST_NUMBER = 10**9
 """IS ends at 2**31 (PS3.5 6.2), and derived series are numbered above their source."""
 
-# A zero preamble: the sender's may hold an executable, and nothing of it is data (PS3.10 7.1)
-_PREAMBLE = bytes(128) + b"DICM"
-_INSTANCE, _CONFLICT, _SENDER, _REVISION = ".dcm", ".conflict", ".sender", ".revision"
+_SENDER, _LOST, _REVISION = ".sender", ".lost", ".revision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,34 +68,46 @@ class Spool:
         self._incoming = root / "incoming"
         self._news = root / "news"
         self._min_free_bytes = min_free_bytes
+        self._marked: Counter[str] = Counter()
+        self._lock = threading.Lock()
         for folder in (root, self._series, self._incoming, self._news):
             folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         durable.sync_folder(root)
 
     def put(self, key: InstanceKey, transport: Transport, dataset: bytes) -> Stored:
         """Store an instance; see `dicom_node.domain.ports.InstanceStore`."""
+        incoming = self.begin(key, transport)
         try:
-            self._refuse_when_full()
-            return self._put(key, transport, dataset)
-        except OSError as error:
-            raise InstanceRejected(OUT_OF_RESOURCES, _comment(error)) from error
-
-    def _put(self, key: InstanceKey, transport: Transport, dataset: bytes) -> Stored:
-        folder = self._series / folder_name(key.series_uid)
-        durable.make_folder(folder)
-        final = folder / (_name(key.sop_instance_uid) + _INSTANCE)
-        temporary = self._incoming / uuid.uuid4().hex
-        try:
-            durable.write_file(temporary, (_PREAMBLE, _file_meta(key, transport), dataset))
-            stored = _link(temporary, final, transport.transfer_syntax_uid, dataset)
+            incoming.write(dataset)
+            return incoming.commit()
         finally:
-            temporary.unlink(missing_ok=True)
-        durable.sync_folder(folder)
-        # not synced: after a power cut every folder is looked into
-        (self._news / folder.name).touch()
-        return stored
+            incoming.discard()
 
-    def _refuse_when_full(self) -> None:
+    def begin(self, key: InstanceKey, transport: Transport) -> IncomingInstance:
+        """Begin to store an instance; see `dicom_node.domain.ports.InstanceStore`."""
+        name = folder_name(key.series_uid)
+        folder = self._series / name
+        try:
+            self.check_room()
+            if not self._marked[name]:  # else it is there, synced, and stays: see `discard`
+                durable.make_folder(folder)
+            return IncomingInstance(
+                key,
+                transport,
+                incoming=self._incoming,
+                folder=folder,
+                name=_name(key.sop_instance_uid) + INSTANCE,
+                announce=partial(self._announce, name),
+            )
+        except OSError as error:
+            raise rejected(error) from error
+
+    def _announce(self, folder: str) -> None:
+        # not synced: after a power cut every folder is looked into
+        os.close(os.open(f"{self._news}/{folder}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640))
+
+    def check_room(self) -> None:
+        """Raise OSError (ENOSPC) when less than the configured space is free."""
         if self._min_free_bytes and self.free_bytes() < self._min_free_bytes:
             raise OSError(errno.ENOSPC, "less than the configured space is free")
 
@@ -120,19 +127,47 @@ class Spool:
         with (self._incoming / name).open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             # locked before it is seen: a mark without a lock counts as left over
-            marker = (self._incoming / name).rename(folder / (name + _SENDER))
             try:
+                marker = (self._incoming / name).rename(folder / (name + _SENDER))
+            except OSError:
+                (self._incoming / name).unlink(missing_ok=True)
+                raise
+            try:
+                self._mark(folder.name, 1)
+                for lost in folder.glob("*" + _LOST):
+                    lost.unlink(missing_ok=True)
                 yield
+            except AssociationLost:
+                if any(folder.glob("*" + INSTANCE)):  # else there is nothing that could be taken for the whole
+                    (folder / (name + _LOST)).touch()
+                raise
             finally:
+                self._mark(folder.name, -1)
                 marker.unlink(missing_ok=True)
+
+    def _mark(self, folder: str, count: int) -> None:
+        with self._lock:
+            self._marked[folder] += count
+            if not self._marked[folder]:
+                del self._marked[folder]
 
     def is_sender_connected(self, folder: str) -> bool:
         """Tell whether any process holds a mark in a series folder; marks of dead processes are removed."""
         return any(not _removed_as_left_over(path) for path in (self._series / folder).glob("*" + _SENDER))
 
+    def has_broken_off(self, folder: str) -> bool:
+        """Tell whether the last association that brought a series was lost: the rest may be on its way."""
+        return any((self._series / folder).glob("*" + _LOST))
+
     def folders(self) -> list[str]:
         """Return the names of all series folders."""
         return os.listdir(self._series)
+
+    def latest_folders(self) -> list[str]:
+        """Return the names of all series folders, the ones into which something came last first."""
+        with os.scandir(self._series) as entries:
+            ages = [(entry.stat().st_mtime_ns, entry.name) for entry in entries if entry.is_dir()]
+        return [name for _, name in sorted(ages, reverse=True)]
 
     def news(self) -> Iterator[str]:
         """Yield the folders into which something was put since they were last yielded here, each once.
@@ -148,7 +183,7 @@ class Spool:
         """Return the instance files of a series folder, sorted; none when it is gone."""
         place = self._series / folder
         try:
-            return [place / name for name in sorted(os.listdir(place)) if name.endswith(_INSTANCE)]
+            return [place / name for name in sorted(os.listdir(place)) if name.endswith(INSTANCE)]
         except (FileNotFoundError, NotADirectoryError):
             return []
 
@@ -185,7 +220,7 @@ class Spool:
 
     def conflicts(self, folder: str) -> list[Conflict]:
         """Return what came again with other content, oldest first."""
-        paths = sorted((self._series / folder).glob("*" + _CONFLICT), key=lambda path: path.stat().st_mtime_ns)
+        paths = sorted((self._series / folder).glob("*" + CONFLICT), key=lambda path: path.stat().st_mtime_ns)
         return [
             Conflict(
                 str(read_file_meta_info(path).MediaStorageSOPInstanceUID),
@@ -193,6 +228,14 @@ class Spool:
             )
             for path in paths
         ]
+
+    def disputed(self, folder: str) -> frozenset[str]:
+        """Return the instance names in a folder of which other content came under the same UID."""
+        try:
+            names = os.listdir(self._series / folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return frozenset()
+        return frozenset(name.split(".")[0] for name in names if name.endswith(CONFLICT))
 
     def discard(self, folder: str, *, instances: int) -> bool:
         """Delete a series folder, unless more instances or a sender have come meanwhile; tell whether it did.
@@ -206,7 +249,7 @@ class Spool:
         """
         place = self._series / folder
         names = os.listdir(place)
-        if any(name.endswith(_SENDER) for name in names) or sum(name.endswith(_INSTANCE) for name in names) > instances:
+        if any(name.endswith(_SENDER) for name in names) or sum(name.endswith(INSTANCE) for name in names) > instances:
             return False
         for name in names:
             (place / name).unlink(missing_ok=True)
@@ -232,41 +275,21 @@ def folder_name(series_uid: str) -> str:
     return _name(series_uid)
 
 
+def instance_name(sop_instance_uid: str) -> str:
+    """Return the name of an instance's file in its folder, without what stands behind the dot."""
+    return _name(sop_instance_uid)
+
+
 def _name(uid: str) -> str:
     return hashlib.sha256(uid.encode()).hexdigest()[:32]
 
 
-def _file_meta(key: InstanceKey, transport: Transport) -> bytes:
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = UID(key.sop_class_uid)
-    meta.MediaStorageSOPInstanceUID = UID(key.sop_instance_uid)
-    meta.TransferSyntaxUID = UID(transport.transfer_syntax_uid)
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    # so that no header, however broken, keeps a series from being told (PS3.10 7.1)
-    meta.PrivateInformationCreatorUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.PrivateInformation = f"{key.study_uid}\n{key.series_uid}\n".encode()
-    meta.SendingApplicationEntityTitle = transport.calling_ae
-    meta.ReceivingApplicationEntityTitle = transport.called_ae
-    buffer = DicomBytesIO()
-    write_file_meta_info(buffer, meta)
-    return buffer.getvalue()
-
-
 def _series_key(path: Path) -> SeriesKey | None:
-    meta = _read_meta(path)
+    meta = read_meta(path)
     if meta is None or meta.get("PrivateInformationCreatorUID") != IMPLEMENTATION_CLASS_UID:
         return None
     study_uid, series_uid, *_ = meta.PrivateInformation.decode().split("\n")
     return SeriesKey(study_uid, series_uid, _series_number(path))
-
-
-def _read_meta(path: Path) -> FileMetaDataset | None:
-    """Return the file meta information, None where the file is damaged."""
-    try:
-        return read_file_meta_info(path)
-    except (InvalidDicomError, EOFError, ValueError, AttributeError, struct.error):
-        return None
 
 
 def _series_number(path: Path) -> int | None:
@@ -280,30 +303,6 @@ def _series_number(path: Path) -> int | None:
     return int(number) if known else None
 
 
-def _link(temporary: Path, final: Path, transfer_syntax_uid: str, dataset: bytes) -> Stored:
-    """Give a written file its name; never replace other content that is there.
-
-    The same content does replace what is there: whoever wrote that may not have come to have it on the disk.
-    """
-    try:
-        os.link(temporary, final)
-    except FileExistsError:
-        meta = _read_meta(final)
-        if meta is not None and not _holds(final, meta, transfer_syntax_uid, dataset):
-            temporary.rename(final.with_suffix(f".{hashlib.sha256(dataset).hexdigest()[:16]}{_CONFLICT}"))
-            return Stored.CONFLICT
-        temporary.rename(final)
-        return Stored.NEW if meta is None else Stored.DUPLICATE
-    return Stored.NEW
-
-
-def _holds(path: Path, meta: FileMetaDataset, transfer_syntax_uid: str, dataset: bytes) -> bool:
-    with path.open("rb") as file:
-        # preamble, prefix, the group length element of 12 bytes, then as many bytes as it says
-        file.seek(len(_PREAMBLE) + 12 + int(meta.FileMetaInformationGroupLength))
-        return bool(meta.TransferSyntaxUID == transfer_syntax_uid) and file.read() == dataset
-
-
 def _removed_as_left_over(marker: Path) -> bool:
     try:
         with marker.open("rb") as file:
@@ -314,7 +313,3 @@ def _removed_as_left_over(marker: Path) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _comment(error: OSError) -> str:
-    return f"cannot store now: {os.strerror(error.errno) if error.errno else 'input/output error'}"[:64]

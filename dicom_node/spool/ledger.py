@@ -7,16 +7,25 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, Table, func, insert, or_, select, text, update
+from sqlalchemy import Connection, RowMapping, Select, and_, func, insert, or_, select, text, update
 
 from dicom_node.domain.delivery import Delivery, DeliveryEvent, DeliveryState, outcome
-from dicom_node.domain.job import Job, JobEvent, JobState
+from dicom_node.domain.job import Fault, Job, JobEvent, JobState
 from dicom_node.domain.series import Series, SeriesEvent, SeriesState
-from dicom_node.errors import NotFound, SeriesRefused
+from dicom_node.domain.window import Window
+from dicom_node.errors import IllegalTransition
+from dicom_node.spool.audit_trail import AuditTrail
+from dicom_node.spool.commitments import Commitments
 from dicom_node.spool.database import open_database
+from dicom_node.spool.delivery_rows import deliveries_of, delivery_of, retract_deliveries, save_delivery
+from dicom_node.spool.job_rows import add_job, change_job, find_job, get_job, job_of
+from dicom_node.spool.kept_facts import KeptFacts
+from dicom_node.spool.pace_book import LedgerPaceBook
+from dicom_node.spool.performed_steps import PerformedSteps
+from dicom_node.spool.rules_versions import RulesVersions
 from dicom_node.spool.tables import deliveries_table, jobs_table, series_table
 
-SUPERSEDABLE = frozenset(JobState) - {JobState.CANCELLED, JobState.SUPERSEDED}
+SUPERSEDABLE = frozenset(JobState) - {JobState.CANCELLED, JobState.SUPERSEDED, JobState.RETRACTED}
 
 
 class Ledger:
@@ -36,6 +45,12 @@ class Ledger:
     def __init__(self, url: str) -> None:
         self._engine = open_database(url)
         self._reader = self._engine.execution_options(only_reads=True)
+        self.rules = RulesVersions(self._engine)
+        self.facts = KeptFacts(self._engine)
+        self.commitments = Commitments(self._engine)
+        self.performed_steps = PerformedSteps(self._engine)
+        self.audit_trail = AuditTrail(self._engine)
+        self.pace_book = LedgerPaceBook(self._engine)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -111,8 +126,8 @@ class Ledger:
             if late == "replace":
                 _supersede(connection, series, at)
             for job in jobs:
-                if _find_job(connection, job.id) is None:
-                    made.append(_add_job(connection, series, job, at))
+                if find_job(connection, job.id) is None:
+                    made.append(add_job(connection, series, job, at))
         return made
 
     # --- jobs
@@ -122,12 +137,12 @@ class Ledger:
         query = select(jobs_table).order_by(jobs_table.c.derived_at, jobs_table.c.id)
         if series_uid is not None:
             query = query.where(jobs_table.c.series_uid == series_uid)
-        return [_job(row) for row in self._read(query)]
+        return [job_of(row) for row in self._read(query)]
 
     def jobs_in(self, state: JobState) -> list[Job]:
         """Return the jobs in one state, oldest first."""
         query = select(jobs_table).where(jobs_table.c.state == state).order_by(jobs_table.c.derived_at, jobs_table.c.id)
-        return [_job(row) for row in self._read(query)]
+        return [job_of(row) for row in self._read(query)]
 
     def job(self, job_id: str) -> Job:
         """Return one job.
@@ -138,27 +153,57 @@ class Ledger:
             When there is none of that id.
         """
         with self._reader.connect() as connection:
-            return _get_job(connection, job_id)
+            return get_job(connection, job_id)
 
-    def next_queued(self) -> Job | None:
-        """Return the job that is to run next: the most urgent, then the one that broke least often, then the oldest."""
+    def next_queued(self, now: datetime) -> Job | None:
+        """Return the job that is to run next: the most urgent, then the one that broke least often, then the oldest.
+
+        Parameters
+        ----------
+        now
+            UTC; a job waits while its window is not open.
+        """
+        queued = jobs_table.c.state == JobState.QUEUED
+        windows = self._read(select(jobs_table.c.window).where(queued, jobs_table.c.window.is_not(None)).distinct())
+        is_open = [row["window"] for row in windows if Window.parse(row["window"]).is_open(now)]
         query = (
             select(jobs_table)
-            .where(jobs_table.c.state == JobState.QUEUED)
+            .where(queued, or_(jobs_table.c.window.is_(None), jobs_table.c.window.in_(is_open)))
             .order_by(jobs_table.c.priority, jobs_table.c.attempts, jobs_table.c.derived_at, jobs_table.c.id)
             .limit(1)
         )
         rows = self._read(query)
-        return _job(rows[0]) if rows else None
+        return job_of(rows[0]) if rows else None
 
     def change_job(self, job_id: str, event: JobEvent, at: datetime, **changes: Any) -> Job:
         """Take a job through `event` and return it; a retry makes its deliveries wait again too."""
         with self._engine.begin() as connection:
-            job = _change_job(connection, job_id, event, at, **changes)
+            job = change_job(connection, job_id, event, at, **changes)
             if event is JobEvent.RETRIED:
-                for delivery in _deliveries(connection, job_id):
-                    _save_delivery(connection, delivery.after(DeliveryEvent.RETRIED, next_attempt=at, reason=None))
+                for delivery in deliveries_of(connection, job_id):
+                    save_delivery(connection, delivery.after(DeliveryEvent.RETRIED, next_attempt=at, reason=None))
             return job
+
+    def retract(self, job_id: str, at: datetime, *, fault: Fault = Fault.PROCESSING) -> Job:
+        """Have what a job sent rejected wherever it was sent, and return the job; see `dicom_node.outbox`.
+
+        A rejection that a destination refused is tried again, as it was: one note names one fault.
+
+        Raises
+        ------
+        NotFound
+            When there is no such job.
+        IllegalTransition
+            When nothing of it was sent, or all of that is rejected already.
+        """
+        with self._engine.begin() as connection:
+            before = get_job(connection, job_id)
+            job = before.after(JobEvent.RETRACTED, at)
+            if not retract_deliveries(connection, before, at):
+                raise IllegalTransition(f"job {job_id}", before.state, JobEvent.RETRACTED)
+            if job.state is not before.state:
+                change_job(connection, job_id, JobEvent.RETRACTED, at, reason=fault.value)
+            return get_job(connection, job_id)
 
     def is_derived(self, series_uid: str) -> bool:
         """Tell whether a series is one that this node made."""
@@ -169,10 +214,10 @@ class Ledger:
     def deliveries(self, job_id: str) -> list[Delivery]:
         """Return the deliveries of a job."""
         with self._reader.connect() as connection:
-            return _deliveries(connection, job_id)
+            return deliveries_of(connection, job_id)
 
     def due(self, now: datetime, *, longest_wait: timedelta) -> list[Delivery]:
-        """Return the deliveries of encoded jobs whose time has come, in the order they are to be tried.
+        """Return the deliveries and rejections whose time has come, in the order they are to be tried.
 
         Parameters
         ----------
@@ -186,26 +231,37 @@ class Ledger:
             select(deliveries_table)
             .join(jobs_table)
             .where(
-                jobs_table.c.state.in_((JobState.ENCODED, JobState.DELIVERING)),
-                deliveries_table.c.state == DeliveryState.WAITING,
+                or_(
+                    and_(
+                        jobs_table.c.state.in_((JobState.ENCODED, JobState.DELIVERING)),
+                        deliveries_table.c.state == DeliveryState.WAITING,
+                    ),
+                    deliveries_table.c.state == DeliveryState.RETRACTING,
+                ),
                 or_(at <= now, at > now + longest_wait),
             )
             .order_by(jobs_table.c.priority, at, deliveries_table.c.job_id)
         )
-        return [_delivery(row) for row in self._read(query)]
+        return [delivery_of(row) for row in self._read(query)]
 
     def change_delivery(
         self, delivery: Delivery, event: DeliveryEvent, at: datetime, *, next_attempt: datetime, reason: str | None
     ) -> Job:
-        """Record what came of an attempt, and return its job, which ends with the last of its deliveries."""
+        """Record what came of an attempt, and return its job, which ends with the last of its deliveries.
+
+        What came of sending a series that was retracted meanwhile is of no interest: its rejection goes after it.
+        """
         with self._engine.begin() as connection:
-            job = _get_job(connection, delivery.job_id)
-            _save_delivery(connection, delivery.after(event, next_attempt=next_attempt, reason=reason))
-            ended = outcome(_deliveries(connection, job.id))
-            if ended is None:
+            job = get_job(connection, delivery.job_id)
+            (now,) = (each for each in deliveries_of(connection, job.id) if each.destination == delivery.destination)
+            if now.state is not delivery.state:
+                return job
+            save_delivery(connection, delivery.after(event, next_attempt=next_attempt, reason=reason))
+            ended = outcome(deliveries_of(connection, job.id))
+            if ended is None or delivery.state is DeliveryState.RETRACTING:
                 return job
             job_event, said = ended
-            return _change_job(connection, job.id, job_event, at, reason=said)
+            return change_job(connection, job.id, job_event, at, reason=said)
 
     # --- counts
 
@@ -226,48 +282,12 @@ def _series(row: RowMapping) -> Series:
     return Series(**{**row, "state": SeriesState(row["state"])})
 
 
-def _job(row: RowMapping) -> Job:
-    times = {state: datetime.fromisoformat(at) for state, at in row["times"].items()}
-    return Job(**{**row, "state": JobState(row["state"]), "times": times})
-
-
-def _delivery(row: RowMapping) -> Delivery:
-    return Delivery(**{**row, "state": DeliveryState(row["state"])})
-
-
-def _job_values(job: Job) -> dict[str, Any]:
-    return {**asdict(job), "times": {state: at.isoformat() for state, at in job.times.items()}}
-
-
 def _change_series(connection: Connection, series_uid: str, event: SeriesEvent, **changes: Any) -> Series:
     # locked where the database locks rows; in SQLite the whole transaction has the only right to write
     query = select(series_table).where(series_table.c.series_uid == series_uid).with_for_update()
     series = _series(connection.execute(query).mappings().one()).after(event, **changes)
-    _replace(connection, series_table, "series_uid", asdict(series))
+    connection.execute(update(series_table).where(series_table.c.series_uid == series_uid).values(asdict(series)))
     return series
-
-
-def _find_job(connection: Connection, job_id: str) -> Job | None:
-    query = select(jobs_table).where(jobs_table.c.id == job_id).with_for_update()
-    row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else _job(row)
-
-
-def _get_job(connection: Connection, job_id: str) -> Job:
-    job = _find_job(connection, job_id)
-    if job is None:
-        raise NotFound(f"no job {job_id}: `dicom-node jobs list` shows their ids")
-    return job
-
-
-def _change_job(connection: Connection, job_id: str, event: JobEvent, at: datetime, **changes: Any) -> Job:
-    job = _get_job(connection, job_id).after(event, at, **changes)
-    _replace(connection, jobs_table, "id", _job_values(job))
-    return job
-
-
-def _replace(connection: Connection, table: Table, key: str, values: dict[str, Any]) -> None:
-    connection.execute(update(table).where(table.c[key] == values[key]).values(values))
 
 
 def _supersede(connection: Connection, series: Series, at: datetime) -> None:
@@ -277,39 +297,5 @@ def _supersede(connection: Connection, series: Series, at: datetime) -> None:
         jobs_table.c.state.in_(SUPERSEDABLE),
     )
     for job_id in connection.execute(earlier).scalars().all():
-        _change_job(connection, job_id, JobEvent.SUPERSEDED, at, reason=f"revision {series.revision} replaces it")
-
-
-def _add_job(connection: Connection, series: Series, job: Job, at: datetime) -> Job:
-    same = select(jobs_table.c.id).where(jobs_table.c.derived_series_uid == job.derived_series_uid)
-    if (other := connection.execute(same).scalar()) is not None:
-        raise SeriesRefused(f"its images came under another series UID before: job {other} works on them")
-    number = _free_series_number(connection, series.study_uid, job.derived_series_number)
-    values = {**_job_values(job), "derived_series_number": number}
-    connection.execute(insert(jobs_table).values(values))
-    for destination in dict.fromkeys(job.snapshot["send"]):
-        delivery = Delivery(job.id, destination, next_attempt=at)
-        connection.execute(insert(deliveries_table).values(asdict(delivery)))
-    return _get_job(connection, job.id)
-
-
-def _free_series_number(connection: Connection, study_uid: str, wanted: int) -> int:
-    received = select(series_table.c.series_number).where(series_table.c.study_uid == study_uid)
-    derived = select(jobs_table.c.derived_series_number).join(series_table).where(series_table.c.study_uid == study_uid)
-    taken = {*connection.execute(received).scalars(), *connection.execute(derived).scalars()}
-    while wanted in taken:
-        wanted += 1
-    return wanted
-
-
-def _deliveries(connection: Connection, job_id: str) -> list[Delivery]:
-    query = select(deliveries_table).where(deliveries_table.c.job_id == job_id)
-    return [_delivery(row) for row in connection.execute(query).mappings()]
-
-
-def _save_delivery(connection: Connection, delivery: Delivery) -> None:
-    where = (
-        deliveries_table.c.job_id == delivery.job_id,
-        deliveries_table.c.destination == delivery.destination,
-    )
-    connection.execute(update(deliveries_table).where(*where).values(asdict(delivery)))
+        retract_deliveries(connection, get_job(connection, job_id), at)
+        change_job(connection, job_id, JobEvent.SUPERSEDED, at, reason=f"revision {series.revision} replaces it")

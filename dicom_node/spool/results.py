@@ -33,6 +33,16 @@ class Results:
         """Return the files of a derived series in slice order; empty when there are none."""
         return sorted(self.folder(job_id).glob("*.dcm"))
 
+    def write_rejection(self, job_id: str, note: bytes) -> list[Path]:
+        """Store the note that rejects a derived series, durably, and return its file as a list."""
+        folder = self._rejection(job_id)
+        durable.write_folder(folder, {"rejection.dcm": note})
+        return list(folder.glob("*.dcm"))
+
     def discard(self, job_id: str) -> None:
-        """Delete the files of a derived series."""
+        """Delete the files of a derived series, and the note that rejects it."""
+        durable.remove_folder(self._rejection(job_id))
         durable.remove_folder(self.folder(job_id))
+
+    def _rejection(self, job_id: str) -> Path:
+        return self._root / f"{job_id}-rejection"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from dicom_node.domain.delivery import DeliveryState
 from dicom_node.domain.job import JobState
 from dicom_node.domain.series import SeriesState
 from dicom_node.spool.instances import Spool
@@ -12,7 +13,9 @@ from dicom_node.spool.results import Results
 
 FINISHED_SERIES = frozenset({SeriesState.ROUTED, SeriesState.IGNORED, SeriesState.HELD})
 # FAILED is not among them: what could not be delivered stays until an admin has decided
-FINISHED_JOBS = frozenset({JobState.DELIVERED, JobState.HELD, JobState.CANCELLED, JobState.SUPERSEDED})
+FINISHED_JOBS = frozenset(
+    {JobState.DELIVERED, JobState.HELD, JobState.CANCELLED, JobState.SUPERSEDED, JobState.RETRACTED}
+)
 
 
 def expire(ledger: Ledger, spool: Spool, results: Results, *, before: datetime) -> int:
@@ -35,6 +38,8 @@ def expire(ledger: Ledger, spool: Spool, results: Results, *, before: datetime) 
         jobs = ledger.jobs(series.series_uid)
         if any(job.state not in FINISHED_JOBS or max(job.times.values()) >= before for job in jobs):
             continue
+        if any(each.state is DeliveryState.RETRACTING for job in jobs for each in ledger.deliveries(job.id)):
+            continue  # a rejection note is made from the files that it rejects
         if spool.is_sender_connected(series.folder):  # it comes again just now: what is new in it is not yet known
             continue
         # the source last: should the node end in between, its folder leads back to what is left
@@ -42,6 +47,16 @@ def expire(ledger: Ledger, spool: Spool, results: Results, *, before: datetime) 
             results.discard(job.id)
         deleted += spool.discard(series.folder, instances=series.instances)
     return deleted
+
+
+def make_room(ledger: Ledger, spool: Spool, results: Results, *, needed_bytes: int, before: datetime) -> int:
+    """Delete what may go at once where less than `needed_bytes` is free; see `expire`.
+
+    Nothing else is deleted, however full the disk is: the spool refuses instances (A700) until there is room.
+    """
+    if spool.free_bytes() >= needed_bytes:
+        return 0
+    return expire(ledger, spool, results, before=before)
 
 
 def limit(now: datetime, keep_days: float) -> datetime:

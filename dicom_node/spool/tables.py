@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import JSON, Column, DateTime, Dialect, ForeignKey, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 from sqlalchemy.types import TypeDecorator
 
 
@@ -63,6 +76,7 @@ jobs_table = Table(
     Column("attempts", Integer, nullable=False),
     Column("times", JSON, nullable=False),
     Column("measured", JSON, nullable=False),
+    Column("window", Text),
 )
 
 deliveries_table = Table(
@@ -74,4 +88,90 @@ deliveries_table = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_attempt", UtcTime, nullable=False),
     Column("reason", Text),
+)
+
+rules_table = Table(
+    "rules_versions",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("published", UtcTime, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+facts_table = Table(
+    "stack_facts",
+    metadata,
+    Column("series_uid", String(64), ForeignKey("series.series_uid"), primary_key=True),
+    Column("stack", Text, primary_key=True),
+    Column("routed", UtcTime, nullable=False, index=True),
+    Column("header", JSON, nullable=False),
+    Column("derived", JSON, nullable=False),
+)
+
+commitments_table = Table(
+    "commitments",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("transaction_uid", String(64), nullable=False, index=True),
+    Column("requestor", String(16), nullable=False),
+    Column("peer", String(64), nullable=False),
+    Column("references", JSON, nullable=False),
+    Column("received", UtcTime, nullable=False),
+    Column("next_attempt", UtcTime, nullable=False),
+    Column("duplicate", Boolean, nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("reason", Text),
+)
+
+performed_steps_table = Table(
+    "performed_steps",
+    metadata,
+    Column("uid", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("calling_ae", String(16), nullable=False),
+    Column("created", UtcTime, nullable=False),
+    Column("changed", UtcTime, nullable=False),
+)
+
+performed_series_table = Table(
+    "performed_series",
+    metadata,
+    Column("step_uid", String(64), ForeignKey("performed_steps.uid"), primary_key=True),
+    Column("series_uid", String(64), primary_key=True, index=True),
+    Column("instances", JSON, nullable=False),
+)
+
+associations_table = Table(
+    "associations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("started_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime, nullable=False, index=True),
+    Column("peer", String(64), nullable=False),
+    Column("calling_ae", String(16), nullable=False),
+    Column("called_ae", String(16), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", Text),
+    Column("tls", Boolean, nullable=False),
+    Column("instances", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("refused_instances", Integer, nullable=False),
+)
+
+audit_messages_table = Table(
+    "audit_messages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("message", Text, nullable=False),
+)
+
+paces_table = Table(
+    "paces",
+    metadata,
+    Column("calling_ae", String(16), primary_key=True),
+    Column("pauses_s", JSON, nullable=False),
 )

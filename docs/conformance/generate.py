@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from pydicom.tag import Tag
 from pydicom.uid import UID
 
+from dicom_node.assemble.archive_counts import ASK_AGAIN_AFTER_S, LEFT_ALONE_S
 from dicom_node.deliver.settings import DicomDestinationSettings
+from dicom_node.dimse import archive
 from dicom_node.dimse.contexts import STORAGE_CLASSES, TRANSFER_SYNTAXES, UNCOMPRESSED_LITTLE_ENDIAN, VERIFICATION
 from dicom_node.dimse.statuses import STORAGE_STATUSES, StatusClass
+from dicom_node.domain.commitment import FAILURE_REASONS
 from dicom_node.receive import policy
-from dicom_node.receive.server import ReceiverLimits
+from dicom_node.receive.limits import ReceiverLimits
+from dicom_node.receive.services import STATUSES
 from dicom_node.receive.session import OPEN_SERIES
+from dicom_node.settings import CommitmentSettings
 
 STATEMENT = Path(__file__).with_name("statement.md")
 
@@ -22,6 +28,12 @@ _ACTIONS = {
     StatusClass.WARNING: "Delivered; the warning is recorded with the job.",
     StatusClass.TRY_LATER: "The attempt ends; the whole series is sent again later.",
     StatusClass.REFUSED: "The instance is recorded as refused; the rest is sent.",
+}
+_SENT = {
+    "QueryRetrieveLevel": "`SERIES`",
+    "StudyInstanceUID": "of the series",
+    "SeriesInstanceUID": "of the series",
+    "NumberOfSeriesRelatedInstances": "empty: it is asked for",
 }
 
 
@@ -43,6 +55,11 @@ def _tables() -> dict[str, list[str]]:
         "transfer syntaxes": _table(("Transfer syntax", "UID"), ((uid.name, f"`{uid}`") for uid in TRANSFER_SYNTAXES)),
         "rejections": _table(("Result", "Source", "Reason", "When"), _rejection_rows()),
         "limits": _table(("What", "Limit"), _limit_rows()),
+        "commitment failures": _table(("Failure Reason", "When"), _code_rows(FAILURE_REASONS)),
+        "commitment limits": _table(("What", "Default, a setting"), _commitment_rows()),
+        "request statuses": _table(("Status", "When"), _code_rows(STATUSES)),
+        "query keys": _table(("Key", "Tag", "Value"), _query_rows()),
+        "query limits": _table(("What", "How long"), _query_limit_rows()),
         "statuses received": _table(("Status", "Meaning", "Source", "What the node does"), _status_rows()),
         "sending limits": _table(("What", "Default, a setting of the destination"), _sending_rows()),
     }
@@ -59,6 +76,8 @@ def _verification_row() -> tuple[str, ...]:
 
 def _rejection_rows() -> list[tuple[str, ...]]:
     rejections = (
+        policy.UNKNOWN_APPLICATION_CONTEXT,
+        policy.UNKNOWN_PROTOCOL,
         policy.UNKNOWN_CALLED_AE,
         policy.UNKNOWN_CALLING_AE,
         policy.UNKNOWN_CALLING_HOST,
@@ -71,15 +90,16 @@ def _rejection_rows() -> list[tuple[str, ...]]:
 
 def _limit_rows() -> list[tuple[str, str]]:
     limits = ReceiverLimits()
-    connection = limits.connection
     return [
         ("Associations at once", str(limits.associations)),
-        ("Maximum length received (P-DATA-TF)", f"{limits.maximum_pdu} bytes"),
-        ("Longest PDU of any kind", f"{connection.pdu_bytes} bytes; a longer one closes the connection unread"),
-        ("Longest message", f"{connection.message_bytes} bytes; a longer one closes the connection"),
-        ("From connection to A-ASSOCIATE-RQ; ARTIM", f"{connection.negotiation_s:g} s"),
-        ("One PDU, from its first byte to its last", f"{connection.pdu_s:g} s"),
+        ("Associations at once from one address", str(limits.associations_per_peer)),
+        ("Maximum length received (P-DATA-TF)", f"{limits.maximum_pdu} bytes; a longer one is answered with A-ABORT"),
+        ("A-ASSOCIATE-RQ", f"{limits.request_bytes} bytes; a longer one is answered with A-ABORT"),
+        ("Data set", f"{limits.instance_bytes} bytes; a longer one is answered with A-ABORT"),
+        ("From connection to A-ASSOCIATE-RQ; ARTIM", f"{limits.negotiation_s:g} s"),
+        ("One PDU, from its first byte to its last", f"{limits.pdu_s:g} s"),
         ("Silence on an association", f"{limits.idle_s:g} s, then A-ABORT"),
+        ("A whole association", f"{limits.association_s:g} s, then A-ABORT"),
         ("Series that one association keeps from completing", f"the last {OPEN_SERIES} it brought instances of"),
     ]
 
@@ -93,6 +113,33 @@ def _status_rows() -> list[tuple[str, ...]]:
             _ACTIONS[status.status_class],
         )
         for status in STORAGE_STATUSES
+    ]
+
+
+def _code_rows(meanings: Mapping[int, str]) -> list[tuple[str, str]]:
+    return [(f"{code:04X}", meaning) for code, meaning in meanings.items()]
+
+
+def _commitment_rows() -> list[tuple[str, str]]:
+    settings = CommitmentSettings()
+    return [
+        ("Wait for instances that are not here yet", f"{settings.wait_s:g} s (`commitment.wait_s`)"),
+        ("First and longest wait after a report failed", f"{settings.retry_first_s:g} s, {settings.retry_max_s:g} s"),
+        ("A report is given up", f"{settings.give_up_days:g} days after the request (`commitment.give_up_days`)"),
+        ("Port of requestors that are not in `commitment.peers`", f"{settings.port} (`commitment.port`)"),
+    ]
+
+
+def _query_rows() -> list[tuple[str, str, str]]:
+    return [(keyword, str(Tag(keyword)), _SENT[keyword]) for keyword in archive.KEYS]
+
+
+def _query_limit_rows() -> list[tuple[str, str]]:
+    return [
+        ("TCP connection, and each answer", f"{archive.TIMEOUT_S:g} s"),
+        ("All answers together", f"{archive.ANSWERS_S:g} s"),
+        ("From one question about a series to the next, at least", f"{ASK_AGAIN_AFTER_S:g} s"),
+        ("Left alone after no answer", f"{LEFT_ALONE_S:g} s"),
     ]
 
 

@@ -27,15 +27,15 @@ class Bounds:
         Largest change of the field between neighbouring cells.
     least_slope, greatest_slope
         Of the local curves against their chords: below 0 an edge would be reversed.
-    greatest_spread
-        Of the base curve's landmarks, in parts of the table's; any number will do, but a number it must be.
+    farthest_told
+        Of what the network knows, from 0; any number will do, but a number it must be.
     """
 
     largest_log_gain: float
     log_gain_per_mm: float
     least_slope: float
     greatest_slope: float
-    greatest_spread: float
+    farthest_told: float
 
     @property
     def hold(self) -> bool:
@@ -45,7 +45,7 @@ class Bounds:
             and self.log_gain_per_mm <= STEEPEST_LOG_GAIN_PER_MM + _ROUNDING
             and self.least_slope >= 1 - STEEPEST_CURVE - _ROUNDING
             and self.greatest_slope <= 1 + STEEPEST_CURVE + _ROUNDING
-            and math.isfinite(self.greatest_spread)
+            and math.isfinite(self.farthest_told)
         )
 
     @property
@@ -69,7 +69,7 @@ def bounds_of(correction: Correction) -> Bounds:
         log_gain_per_mm=_steepest(correction.log_gain) / GAIN_MM,
         least_slope=1 + float(turned.min()),
         greatest_slope=1 + float(turned.max()),
-        greatest_spread=float(correction.spread.max()),
+        farthest_told=float(correction.told.abs().max()),
     )
 
 

@@ -27,8 +27,17 @@ CURVE_MM = 32.0
 LANDMARKS = SPREAD.size
 """Of the base curve."""
 
+CONTEXT = 128
+"""Length of what the network knows of the whole task."""
+
 _WIDEST = 3.5
 """Log of how far from the table the network may judge people to differ: from matching in full to hardly any."""
+
+_FARTHEST = 1.5
+"""Log of how far intensities may be from a look to be told apart by how far they are."""
+
+_STRONGER = 4.0
+"""Gaps are mostly a few tenths: this brings them to the size of what is told."""
 
 _DARK = 0.1
 _FAINT = 1e-3
@@ -43,27 +52,22 @@ class Correction:
 
     Attributes
     ----------
-    spread
-        Shape (batch, landmarks): how much people are taken to differ at the landmarks of the base curve, in parts of
-        `inference.classical.base.SPREAD`: where it is large a difference is left, where it is small it is matched.
+    told
+        Shape (batch, `CONTEXT`): what the network knows of the whole task; `BoundedNetwork.spread` goes on from there.
     log_gain
         Shape (batch, 1, slices, rows, columns), cells of `GAIN_MM`.
     log_curve
         Shape (batch, knots, slices, rows, columns), cells of `CURVE_MM`.
     """
 
-    spread: Tensor
+    told: Tensor
     log_gain: Tensor
     log_curve: Tensor
 
 
 def without_cells(correction: Correction) -> Correction:
-    """Return a correction without what the network says: no field, no local curves, people as the table has them."""
-    return Correction(
-        torch.ones_like(correction.spread),
-        torch.zeros_like(correction.log_gain),
-        torch.zeros_like(correction.log_curve),
-    )
+    """Return a correction without its cells: no field, no local curves."""
+    return Correction(correction.told, torch.zeros_like(correction.log_gain), torch.zeros_like(correction.log_curve))
 
 
 class _Block(nn.Module):
@@ -115,7 +119,10 @@ class BoundedNetwork(nn.Module):
         self.before_gain, self.before_curve = nn.GroupNorm(8, middle), nn.GroupNorm(8, wide)
         self.to_gain = nn.Conv3d(middle, 1, 3, padding=1)
         self.to_curve = nn.Conv3d(wide, len(KNOTS) - 1, 3, padding=1)
-        self.to_spread = nn.Linear(128, LANDMARKS)
+        self.judge = nn.Sequential(
+            nn.Linear(CONTEXT + 2 * LANDMARKS, CONTEXT), nn.SiLU(), nn.Linear(CONTEXT, CONTEXT), nn.SiLU()
+        )
+        self.to_spread = nn.Linear(CONTEXT, LANDMARKS)
         for last in (self.to_gain, self.to_curve, self.to_spread):
             for parameter in last.parameters():
                 nn.init.zeros_(parameter)
@@ -147,23 +154,43 @@ class BoundedNetwork(nn.Module):
         curves = self.to_curve(functional.silu(self.before_curve(x)))
         y = functional.interpolate(self.up(x), size=kept.shape[2:], mode="trilinear", align_corners=False)
         gains = self.to_gain(functional.silu(self.before_gain(self.last_middle(kept + y, told))))
-        return bounded(self.to_spread(functional.silu(told)), gains, curves, inside=image[:, 2:3])
+        return bounded(told, gains, curves, inside=image[:, 2:3])
+
+    def spread(self, told: Tensor, gaps: Tensor) -> Tensor:
+        """Judge how much people differ, once the field has been applied: what is left is what has to be explained.
+
+        Parameters
+        ----------
+        told
+            Of the correction.
+        gaps
+            Shape (batch, landmarks): log of what the look has at the landmarks of the base curve against what the
+            evened head has; see `inference.classical.base.gaps`.
+
+        Returns
+        -------
+        Shape (batch, landmarks), in parts of `inference.classical.base.SPREAD`: where it is large a difference is left,
+        where it is small it is matched.
+        """
+        left = gaps.clamp(-_FARTHEST, _FARTHEST)
+        known = self.judge(torch.cat([told, _STRONGER * left, _STRONGER * left.abs()], dim=1))
+        return torch.exp(_WIDEST * torch.tanh(self.to_spread(known).float()))
 
 
-def bounded(spread: Tensor, gains: Tensor, curves: Tensor, *, inside: Tensor) -> Correction:
+def bounded(told: Tensor, gains: Tensor, curves: Tensor, *, inside: Tensor) -> Correction:
     """Make a correction of what a network says: whatever that is, the correction keeps the limits.
 
     Parameters
     ----------
-    spread, gains, curves
-        Shapes (batch, landmarks), (batch, 1, …) in cells of `GAIN_MM`, (batch, knots - 1, …) in cells of `CURVE_MM`;
+    told, gains, curves
+        Shapes (batch, `CONTEXT`), (batch, 1, …) in cells of `GAIN_MM`, (batch, knots - 1, …) in cells of `CURVE_MM`;
         any numbers.
     inside
         Shape (batch, 1, …) at 4 mm: how much of each voxel is head.
     """
     with torch.autocast(gains.device.type, enabled=False):  # limits hold in full precision
         return Correction(
-            spread=torch.exp(_WIDEST * torch.tanh(spread.float())),
+            told=told.float(),
             log_gain=limit_change(_field(gains.float(), inside.float()), GAIN_MM),
             log_curve=log_curve(_smoothed(curves.float())),
         )

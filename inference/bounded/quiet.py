@@ -30,7 +30,7 @@ def quieted(correction: Correction, inside: Tensor) -> Correction:
         Shape (batch, 1, slices, rows, columns) at 4 mm: how much of each voxel is head.
     """
     return Correction(
-        correction.spread,
+        correction.told,
         *(_as_far_as_it_matters(part, inside) for part in (correction.log_gain, correction.log_curve)),
     )
 

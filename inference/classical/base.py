@@ -49,6 +49,13 @@ class Gaps:
     differs: Float64Array
     kept: BoolArray
 
+    @property
+    def all_differences(self) -> Float64Array:
+        """Return the differences at all landmarks, 0 where one lies too near to the next below; shape (knots + 1,)."""
+        every = np.zeros(self.kept.size)
+        every[self.kept] = self.differs
+        return every
+
     def trust(self, spread: Float64Array) -> float:
         """Return which part of all differences is taken for the scanner's, 0 to 1; see `base_curve` for `spread`."""
         apart = np.abs(self.differs)

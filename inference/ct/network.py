@@ -15,7 +15,11 @@ Shi et al. 2016, CVPR). Tables of the skull stay apart, at the cost of a network
 HU_PER_UNIT = 1000.0
 """Hounsfield units of one unit of the network's answer."""
 
+NODES_HU = (-1000.0, -500.0, -100.0, 40.0, 300.0, 700.0, 1200.0, 2000.0)
+"""What a voxel may be; between two of them lies what is likely to be a little of both."""
+
 _MM_PER_UNIT = 100.0
+_SLAB = 16
 _QUIET = 0.3
 """How much blocks say at first, against a plain layer: with 0, as residual networks often begin, they learn later."""
 
@@ -62,7 +66,11 @@ class _Block(nn.Module):
 
 
 class ResidualUnet(nn.Module):
-    """Sees MR at 1 mm and where it lies in the head; answers with CT.
+    """Sees MR at 1 mm and where it lies in the head; answers with how likely each of `NODES_HU` is, and so with CT.
+
+    Air and compact bone are both dark in MR. A network that answers with one number, and is judged by how far it is
+    off, says soft tissue there until it is nearly sure; one that answers with likelihoods has not to choose
+    (regression as classification: Farebrother et al. 2024, ICML).
 
     Parameters
     ----------
@@ -81,7 +89,7 @@ class ResidualUnet(nn.Module):
         self.up = nn.ModuleList([nn.Conv3d(wide, fine, 1) for fine, wide in pairs])
         self.after = nn.ModuleList([_Block(width) for width in widths[:-1]])
         self.even = _Even()
-        self.answer = nn.Conv3d(widths[0], FOLD**3, 3, padding=1)
+        self.answer = nn.Conv3d(widths[0], len(NODES_HU) * FOLD**3, 3, padding=1)
         nn.init.zeros_(self.answer.weight)
 
     def forward(self, mr: Tensor, corner_mm: Tensor) -> Tensor:
@@ -99,6 +107,10 @@ class ResidualUnet(nn.Module):
         -------
         Shape of `mr`, in parts of `HU_PER_UNIT`.
         """
+        return unfold(expected(self.likely(mr, corner_mm)))
+
+    def likely(self, mr: Tensor, corner_mm: Tensor) -> Tensor:
+        """Return the logits of `NODES_HU`: shape (batch, nodes, 8, slices / 2, rows / 2, columns / 2), see `fold`."""
         shown = torch.cat([fold(mr), _places(mr, corner_mm)], dim=1)
         x = self.enter(shown.contiguous(memory_format=torch.channels_last_3d))  # twice as quick on a CPU
         kept = []
@@ -111,7 +123,15 @@ class ResidualUnet(nn.Module):
         for level in reversed(range(len(self.up))):
             x = kept[level] + functional.interpolate(self.up[level](x), scale_factor=2, mode="nearest")
             x = self.after[level](x)
-        return unfold(self.answer(functional.silu(self.even(x))))
+        said = self.answer(functional.silu(self.even(x)))
+        return torch.unflatten(said, 1, (len(NODES_HU), FOLD**3))
+
+
+def expected(likely: Tensor) -> Tensor:
+    """Return the mean of what is likely: shape (batch, 8, …) for (batch, nodes, 8, …); parts of `HU_PER_UNIT`."""
+    nodes = (torch.tensor(NODES_HU, device=likely.device) / HU_PER_UNIT).reshape(1, -1, 1, 1, 1, 1)
+    slabs = likely.split(_SLAB, dim=3)  # a whole head's likelihoods fill a gigabyte
+    return torch.cat([(slab.float().softmax(dim=1) * nodes).sum(dim=1) for slab in slabs], dim=2)
 
 
 def _places(mr: Tensor, corner_mm: Tensor) -> Tensor:

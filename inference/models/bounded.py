@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from inference.bounded.bounds import bounds_of
 from inference.bounded.description import LENGTH, description
@@ -21,22 +22,22 @@ from inference.bounded.quiet import quieted
 from inference.bounded.slicing import evened
 from inference.bundle import Bundle
 from inference.bundled import bundled_looks, meant
-from inference.classical.base import SPREAD, aim_of, base_curve, gaps, scale_curve
+from inference.classical.base import SPREAD, Gaps, aim_of, base_curve, gaps, scale_curve
 from inference.classical.head import find_head
 from inference.classical.histogram import refuse_uniform
 from inference.classical.nyul import Curve
 from inference.errors import BundleRefused
-from inference.look import Look, Profile
+from inference.look import Look, Profile, profile
 from inference.manifest import Manifest
 from inference.model import Result
-from inference.volume import Float32Array, Volume
+from inference.volume import Float32Array, Float64Array, Volume
 
 WIDTHS = (32, 64, 96)
 """Channels of the network at 8, 16 and 32 mm."""
 
-LEARNED = ("T1", "T2", "PD")
-"""Contrasts that the network is asked about. Of real FLAIR it saw next to none, and what it said did harm: there the
-base curve works alone."""
+LEARNED = ("T1",)
+"""Contrasts that the network is asked about: those of which it saw real heads. What it said of real
+FLAIR and T2 did harm; there the base curve works alone."""
 
 BRIGHTEST = 4.0
 """What is brighter, in parts of `TOP`, is shown to the network as this bright."""
@@ -66,28 +67,40 @@ class BoundedModel:
     def __call__(self, volume: Volume, *, target: str | Look | None = None) -> Result:
         """Harmonize a volume on its own grid; see `inference.model.Model`."""
         look = meant(self._manifest, self._looks, target)
-        seen = framed(volume, find_head(volume))
+        head = find_head(volume)
+        seen = framed(volume, head)
         source = seen.profile_of(seen.voxels)
         refuse_uniform(source)
         aim = aim_of(look)
+        learned = look.contrast in LEARNED
         with torch.inference_mode():
             correction = self._correction(seen, source, look)
-            if look.contrast not in LEARNED:
+            if not learned:
                 correction = without_cells(correction)
             bounds = bounds_of(correction)
             if not bounds.hold:  # a network gone wrong: what it says is left out, and the job says so
                 correction = without_cells(correction)
-            scale, spread = 1 / source.anchor, SPREAD * correction.spread[0].double().cpu().numpy()
-            even = evened(torch.from_numpy(seen.voxels * np.float32(scale))[None, None], correction.log_gain.cpu())
-            left = seen.profile_of(even[0, 0].numpy())
+            asked = learned and bounds.hold
+            scale = 1 / source.anchor
+            left = _left(seen, correction, scale) if asked else profile(volume, head=head).times(scale)
+            gap = gaps(left, aim, top=1)
+            judged = self._spread(correction, gap) if asked else SPREAD
+            spread = judged if np.isfinite(judged).all() else SPREAD
             curve = base_curve(left, aim, top=1, spread=spread)
             voxels = apply_natively(volume, correction, scale=scale, curve=curve, frame=seen.affine, device=self.device)
         output = self._manifest.output
         np.clip(voxels, *output.range, out=voxels)
-        trust = gaps(left, aim, top=1).trust(spread)
-        numbers = {**bounds.numbers, "trust": trust, "learned": float(look.contrast in LEARNED)}
-        numbers["within_limits"] = float(bounds.hold)
+        within_limits = bounds.hold and spread is judged
+        numbers = {**bounds.numbers, "trust": gap.trust(spread)}
+        numbers |= {"learned": float(learned), "within_limits": float(within_limits)}
         return Result(Volume(voxels, volume.affine.copy(), output.unit), numbers)
+
+    def _spread(self, correction: Correction, gap: Gaps) -> Float64Array:
+        """Ask the network how much people differ, now that the head is even; may be no numbers at all."""
+        differs = torch.from_numpy(gap.all_differences[None]).float().to(self.device)
+        answer: Tensor = self._network.spread(correction.told, differs)
+        spread: Float64Array = SPREAD * answer[0].double().cpu().numpy()
+        return spread
 
     def _correction(self, seen: FramedHead, source: Profile, look: Look) -> Correction:
         image = network_image(seen, (scale_curve(source, top=1), base_curve(source, aim_of(look), top=1)))
@@ -95,6 +108,16 @@ class BoundedModel:
         shown = (image, histograms, description(source, look))
         correction: Correction = self._network(*(torch.from_numpy(a)[None].to(self.device) for a in shown))
         return quieted(correction, torch.from_numpy(image[None, 2:3]).to(self.device))
+
+
+def _left(seen: FramedHead, correction: Correction, scale: float) -> Profile:
+    """Measure what the field leaves, in the frame, as in training.
+
+    The frame's interpolation smooths, which `SPREAD` alone takes for a difference between scanners: a curve that works
+    without the network is fitted on the scan's own grid, as looks are measured.
+    """
+    even = evened(torch.from_numpy(seen.voxels * np.float32(scale))[None, None], correction.log_gain.cpu())
+    return seen.profile_of(even[0, 0].numpy())
 
 
 def network_image(seen: FramedHead, curves: tuple[Curve, Curve]) -> Float32Array:

@@ -12,7 +12,8 @@ from torch import nn
 from inference.bundle import Bundle
 from inference.classical.head import find_head
 from inference.ct.body import find_body
-from inference.ct.frame import framed, natively
+from inference.ct.disagreement import spread
+from inference.ct.frame import FramedMr, framed, natively
 from inference.ct.hounsfield import AIR_HU, OUTSIDE_HU
 from inference.ct.slices import SIDE, Window, hounsfield_of, mr_unit, read_generator
 from inference.errors import BundleRefused, ModelRefused
@@ -54,14 +55,28 @@ class CtSlicesModel:
             raise ModelRefused(f"model {self._manifest.name} takes no target")
         head = find_head(volume)
         seen = framed(volume, head, (SIDE, SIDE, 1))
-        voxels = natively(self._answer(seen.voxels), seen.affine, volume, outside=AIR_HU)
-        np.clip(voxels, *self._manifest.output.range, out=voxels)
+        voxels = self._placed(self._answer(seen), seen, volume)
         voxels[~find_body(volume, head=head)] = OUTSIDE_HU
         return Result(Volume(voxels, volume.affine.copy(), self._manifest.output.unit))
 
-    def _answer(self, frame: Float32Array) -> Float32Array:
+    def uncertainty(self, volume: Volume) -> Result:
+        """Tell how far the CTs of changed heads lie apart; see `inference.model.UncertainModel`."""
+        head = find_head(volume)
+        seen = framed(volume, head, (SIDE, SIDE, 1))
+        found = spread(seen, self._answer, lambda answer: self._placed(answer, seen, volume))
+        found.voxels[~find_body(volume, head=head)] = 0
+        unit = self._manifest.output.unit
+        return Result(Volume(found.voxels, volume.affine.copy(), unit), {"passes": found.passes})
+
+    def _placed(self, answer: Float32Array, seen: FramedMr, volume: Volume) -> Float32Array:
+        """Return HU on the grid of the volume, within the range of the output."""
+        voxels = natively(answer, seen.affine, volume, outside=AIR_HU)
+        return np.clip(voxels, *self._manifest.output.range, out=voxels)
+
+    def _answer(self, seen: FramedMr) -> Float32Array:
+        """Return HU in the frame."""
         reach = self._seen // 2
-        sagittal = torch.from_numpy(np.ascontiguousarray(frame.transpose(2, 0, 1)))
+        sagittal = torch.from_numpy(np.ascontiguousarray(seen.voxels.transpose(2, 0, 1)))
         slices = mr_unit(torch.cat([sagittal[:1].repeat(reach, 1, 1), sagittal, sagittal[-1:].repeat(reach, 1, 1)]))
         stacks = slices.unfold(0, self._seen, 1).permute(0, 3, 1, 2)
         with torch.inference_mode():

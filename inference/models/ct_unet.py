@@ -11,16 +11,17 @@ import numpy as np
 import torch
 
 from inference.bundle import Bundle, Tensors
-from inference.classical.head import find_head
+from inference.classical.head import Head, find_head
 from inference.ct.body import find_body
-from inference.ct.frame import framed, natively
+from inference.ct.disagreement import spread
+from inference.ct.frame import FramedMr, framed, natively
 from inference.ct.hounsfield import AIR_HU, OUTSIDE_HU
 from inference.ct.network import HU_PER_UNIT, ResidualUnet
 from inference.errors import BundleRefused, ModelRefused
 from inference.look import Look
 from inference.manifest import Manifest
 from inference.model import Result
-from inference.volume import Volume
+from inference.volume import Float32Array, Volume
 
 _PREFIX = "network."
 
@@ -48,16 +49,36 @@ class CtUnetModel:
         if target is not None:
             raise ModelRefused(f"model {self._manifest.name} takes no target")
         head = find_head(volume)
+        seen = self._framed(volume, head)
+        voxels = self._placed(self._answer(seen), seen, volume)
+        voxels[~find_body(volume, head=head)] = OUTSIDE_HU
+        return Result(Volume(voxels, volume.affine.copy(), self._manifest.output.unit))
+
+    def uncertainty(self, volume: Volume) -> Result:
+        """Tell how far the CTs of changed heads lie apart; see `inference.model.UncertainModel`."""
+        head = find_head(volume)
+        seen = self._framed(volume, head)
+        found = spread(seen, self._answer, lambda answer: self._placed(answer, seen, volume))
+        found.voxels[~find_body(volume, head=head)] = 0
+        unit = self._manifest.output.unit
+        return Result(Volume(found.voxels, volume.affine.copy(), unit), {"passes": found.passes})
+
+    def _framed(self, volume: Volume, head: Head) -> FramedMr:
         side = self._network.multiple
-        seen = framed(volume, head, (side, side, side))
+        return framed(volume, head, (side, side, side))
+
+    def _answer(self, seen: FramedMr) -> Float32Array:
+        """Return HU in the frame."""
         with torch.inference_mode():
             mr = torch.from_numpy(seen.voxels)[None, None].to(self.device)
             answer = self._network(mr, torch.tensor([seen.corner_mm], device=self.device))[0, 0].float().cpu().numpy()
-        answer *= np.float32(HU_PER_UNIT)
+        hounsfield: Float32Array = answer * np.float32(HU_PER_UNIT)
+        return hounsfield
+
+    def _placed(self, answer: Float32Array, seen: FramedMr, volume: Volume) -> Float32Array:
+        """Return HU on the grid of the volume, within the range of the output."""
         voxels = natively(answer, seen.affine, volume, outside=AIR_HU)
-        np.clip(voxels, *self._manifest.output.range, out=voxels)
-        voxels[~find_body(volume, head=head)] = OUTSIDE_HU
-        return Result(Volume(voxels, volume.affine.copy(), self._manifest.output.unit))
+        return np.clip(voxels, *self._manifest.output.range, out=voxels)
 
 
 def load(bundle: Bundle, *, device: str) -> CtUnetModel:

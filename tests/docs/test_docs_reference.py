@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args, get_origin
 
 import pytest
+from pydantic import BaseModel
 
 from dicom_node.settings import Settings
 
@@ -39,10 +41,20 @@ def test_a_page_without_markers_is_not_written(page: Callable[[str, str], str], 
 
 def test_every_setting_is_on_the_page_with_its_variable() -> None:
     text = (FOLDER / "node-yaml.md").read_text(encoding="utf-8")
-    for name, field in Settings.model_fields.items():
-        parts = getattr(field.annotation, "model_fields", None)
-        for key in [f"{name}.{part}" for part in parts] if parts else [name]:
-            assert f"| `{key}`<br>`DICOM_NODE__{key.upper().replace('.', '__')}` |" in text
+    for key in keys(Settings):
+        assert f"| `{key}`<br>`DICOM_NODE__{key.upper().replace('.', '__')}` |" in text
+
+
+def keys(part: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield the settings that hold no others, those of an optional part too."""
+    for name, field in part.model_fields.items():
+        kind = field.annotation
+        kinds = () if get_origin(kind) is tuple else (kind, *get_args(kind))  # a list of parts is one setting
+        below = next((each for each in kinds if isinstance(each, type) and issubclass(each, BaseModel)), None)
+        if below is None:
+            yield prefix + name
+        else:
+            yield from keys(below, f"{prefix}{name}.")
 
 
 def test_every_command_is_on_the_page() -> None:

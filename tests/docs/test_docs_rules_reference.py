@@ -35,7 +35,7 @@ CATALOGUE = Catalogue({"harmonize-nyul": ["siemens-3t"], "harmonize-bounded": ["
 
 def test_the_tables_are_those_of_the_code() -> None:
     page = REFERENCE.read_text()
-    assert page.count(":begin -->") == 2
+    assert page.count(":begin -->") == 4
     assert page_with_tables(page) == page, "run: python -m dicom_node.route.reference docs/reference/routing-rules.md"
 
 
@@ -52,7 +52,7 @@ def test_every_example_loads(example: str, tmp_path: Path) -> None:
 
 
 def test_there_are_examples_on_both_pages() -> None:
-    assert len(EXAMPLES) == 3
+    assert len(EXAMPLES) == 4
 
 
 def test_the_mistake_that_the_page_shows_is_the_one_that_is_told(

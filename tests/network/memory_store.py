@@ -17,15 +17,38 @@ class Held:
     dataset: bytes
 
 
+class Arriving:
+    def __init__(self, store: MemoryStore, key: InstanceKey, transport: Transport) -> None:
+        self._store, self._key, self._transport = store, key, transport
+        self._dataset = bytearray()
+        self._ended = False
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        self._dataset += chunk
+
+    def commit(self) -> Stored:
+        self.discard()
+        return self._store.keep(self._key, self._transport, bytes(self._dataset))
+
+    def discard(self) -> None:
+        self._store.arriving -= not self._ended
+        self._ended = True
+
+
 class MemoryStore:
     def __init__(self) -> None:
         self.held: dict[str, Held] = {}
         self.conflicts: list[Held] = []
         self.connected: Counter[str] = Counter()
         self.failure: Exception | None = None
+        self.arriving = 0
 
-    def put(self, key: InstanceKey, transport: Transport, dataset: bytes) -> Stored:
+    def begin(self, key: InstanceKey, transport: Transport) -> Arriving:
         assert self.connected[key.series_uid], "the sender must be marked before its instance is seen"
+        self.arriving += 1
+        return Arriving(self, key, transport)
+
+    def keep(self, key: InstanceKey, transport: Transport, dataset: bytes) -> Stored:
         if self.failure:
             raise self.failure
         came = Held(key, transport, dataset)

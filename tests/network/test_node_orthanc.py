@@ -12,20 +12,32 @@ import pytest
 
 pytestmark = pytest.mark.network
 
-SCRIPT = Path(__file__).with_name("orthanc_round_trip.py")
+HERE = Path(__file__).parent
 UNSHARE = ["unshare", "--map-root-user", "--net"]
 
 
 def test_orthanc_gives_back_what_the_node_sent_and_the_node_leaves_it_alone(tmp_path: Path) -> None:
+    run_in_a_namespace(HERE / "orthanc_round_trip.py", tmp_path)
+
+
+def test_orthanc_asks_whether_its_images_are_safe_and_is_told(tmp_path: Path) -> None:
+    run_in_a_namespace(HERE / "orthanc_commitment.py", tmp_path)
+
+
+def test_orthanc_counts_a_series_that_the_scanner_sent_to_both(tmp_path: Path) -> None:
+    run_in_a_namespace(HERE / "orthanc_count.py", tmp_path)
+
+
+def run_in_a_namespace(script: Path, folder: Path) -> None:
     for tool in ("Orthanc", "unshare", "ip"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
     # Orthanc 1.10 listens on all addresses: it runs in a namespace in which there is only the loopback interface
     if subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode:
         pytest.skip("network namespaces are not allowed here")
-    here = os.pathsep.join(str(folder) for folder in SCRIPT.parents[:2])
+    paths = os.pathsep.join(str(each) for each in script.parents[:3])
     ran = subprocess.run(
-        [*UNSHARE, sys.executable, SCRIPT, tmp_path],
-        env=os.environ | {"PYTHONPATH": here}, capture_output=True, text=True, timeout=240, check=False,
+        [*UNSHARE, sys.executable, script, folder],
+        env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr

@@ -64,10 +64,13 @@ def test_health_readiness_and_metrics_are_answered(tmp_path: Path) -> None:
         metrics = node.get("/metrics")[1]
         assert 'dicom_node_jobs{state="DELIVERED"} 1.0' in metrics
         assert "dicom_node_instances_new_total 20.0" in metrics
+        good = (node.folder / "rules.yaml").read_text()
         (node.folder / "rules.yaml").write_text("version: 1\nrules: {")
         node.process.send_signal(signal.SIGHUP)
         until(lambda: node.get("/readyz")[0] == 503)
         assert "rules.yaml" in node.get("/readyz")[1]
+        (node.folder / "rules.yaml").write_text(good)  # without a signal
+        until(lambda: node.get("/readyz")[0] == 200)
 
 
 def test_sigterm_ends_it_with_exit_status_0_and_what_waits_is_done_after_the_next_start(tmp_path: Path) -> None:

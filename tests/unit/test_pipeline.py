@@ -77,6 +77,7 @@ def test_the_same_series_sent_again_changes_nothing(node: Harness) -> None:
 
 
 def test_our_own_derived_series_is_recognised_when_it_comes_back(node: Harness) -> None:
+    """Fault 57."""
     node.receive(a_few())
     node.run_all()
     node.receive([dcmread(BytesIO(content)) for content in node.pacs["PACS"].held.values()])
@@ -99,6 +100,7 @@ def test_a_series_that_no_rule_matches_is_ignored_with_the_failing_clause_of_eac
 def test_two_matching_rules_make_two_derived_series_with_uids_and_numbers_of_their_own(
     tmp_path: Path, clock: FakeClock
 ) -> None:
+    """Fault 59."""
     node = Harness(tmp_path, clock, rules=TWO_RULES)
     node.receive(a_few())
     node.run_all()
@@ -288,6 +290,7 @@ def test_a_broken_rules_file_leaves_the_good_rules_in_force_and_says_so(node: Ha
 
 
 def test_a_job_keeps_its_rule_when_the_rule_is_deleted(node: Harness) -> None:
+    """Fault 58."""
     node.receive(a_few())
     node.close_series()
     node.rules_file.write_text(RULES.replace("every T1", "another").replace("contrast: T1", "contrast: T2"))
@@ -313,4 +316,30 @@ def test_one_series_that_cannot_be_digested_does_not_stop_the_others(
     node.receive(good)
     node.run_all()
     assert [series.series_uid for series in node.ledger.series()] == [good[0].SeriesInstanceUID]
+    assert node.job.state is JobState.DELIVERED
+
+
+def test_a_rule_with_two_outputs_makes_two_derived_series(tmp_path: Path, clock: FakeClock) -> None:
+    twice = "[{model: test-any-contrast, target: plain}, {model: harmonize-nyul, target: siemens-3t}]"
+    node = Harness(tmp_path, clock, rules=RULES.replace("{model: test-any-contrast, target: plain}", twice))
+    node.receive(a_few())
+    node.run_all()
+    jobs = node.ledger.jobs()
+    assert sorted(job.model for job in jobs) == ["harmonize-nyul", "test-any-contrast"]
+    assert {job.rule for job in jobs} == {"every T1"}
+    assert len({job.derived_series_uid for job in jobs}) == len({job.derived_series_number for job in jobs}) == 2
+    assert all(job.snapshot["rule"]["run"]["model"] == job.model for job in jobs)
+
+
+def test_a_job_begins_when_its_window_opens_and_not_before(tmp_path: Path, clock: FakeClock) -> None:
+    """The clock of the tests says 8:00 UTC, which is 9:00 in Berlin."""
+    late = "    during: evening\nwindows:\n  evening: {from: '18:00', until: '22:00', time_zone: Europe/Berlin}\n"
+    node = Harness(tmp_path, clock, rules=RULES + late)
+    node.receive(a_few())
+    node.run_all()
+    assert (node.job.state, node.executor.ran) == (JobState.QUEUED, 0)
+    clock.advance(seconds=8.5 * 3600)
+    assert not node.pipeline.infer()
+    clock.advance(seconds=1800)
+    node.run_all()
     assert node.job.state is JobState.DELIVERED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -114,8 +115,8 @@ def test_a_job_that_is_superseded_just_before_it_starts_does_not_stop_the_next(
     node.close_series()
     real = node.ledger.next_queued
 
-    def superseded_meanwhile() -> Job | None:
-        queued = real()
+    def superseded_meanwhile(now: datetime) -> Job | None:
+        queued = real(now)
         if queued is not None:
             node.ledger.change_job(queued.id, JobEvent.SUPERSEDED, node.clock.now())
         return queued

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from dicom_node.app import receiver_limits
 from dicom_node.errors import RefusedToStart
-from dicom_node.settings import CallingAe, Settings, load_settings
+from dicom_node.receive.limits import ReceiverLimits
+from dicom_node.settings import CallingAe, CommitmentPeer, CountFrom, Settings, load_settings
 
 # key -> as YAML, as a variable, what comes of it; paths are relative to the file's folder
 KEYS: dict[str, tuple[str, str, Any]] = {
@@ -18,14 +20,27 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "listen.port": ("104", "104", 104),
     "listen.processes": ("1", "1", 1),
     "listen.tls": ("null", "null", None),
+    "listen.limits.associations": ("7", "7", 7),
+    "listen.limits.associations_per_peer": ("3", "3", 3),
+    "listen.limits.pdu_bytes": ("16384", "16384", 16384),
+    "listen.limits.instance_gib": ("0.5", "0.5", 0.5),
+    "listen.limits.request_s": ("2", "2", 2.0),
+    "listen.limits.pdu_s": ("9", "9", 9.0),
+    "listen.limits.idle_s": ("30", "30", 30.0),
+    "listen.limits.association_s": ("60", "60", 60.0),
     "calling_ae": ("[{ae_title: CT1, hosts: [h]}]", '[{"ae_title": "CT1", "hosts": ["h"]}]',
                    (CallingAe(ae_title="CT1", hosts=("h",)),)),
     "data_dir": ("data", "data", "BASE/data"),
     "database_url": ("sqlite:///x", "sqlite:///x", "sqlite:///x"),
     "rules": ("site/rules.yaml", "site/rules.yaml", "BASE/site/rules.yaml"),
     "completeness.settle_s": ("0.5", "0.5", 0.5),
+    "completeness.settle_min_s": ("0.2", "0.2", 0.2),
     "completeness.silence_s": ("60", "60", 60.0),
     "completeness.late": ("never", "never", "never"),
+    "completeness.count_from": (
+        "{host: pacs, ae_title: PACS}", '{"host": "pacs", "ae_title": "PACS"}',
+        CountFrom(host="pacs", port=104, ae_title="PACS"),
+    ),
     "infer.executor": ("local", "local", "local"),
     "infer.device": ("cuda:1", "cuda:1", "cuda:1"),
     "infer.timeout_s": ("5", "5", 5.0),
@@ -35,10 +50,33 @@ KEYS: dict[str, tuple[str, str, Any]] = {
     "deliver.retry_first_s": ("1", "1", 1.0),
     "deliver.retry_max_s": ("9", "9", 9.0),
     "derived.series_number_offset": ("5000", "5000", 5000),
+    "derived.ct_intercept_hu": ("-8192", "-8192", -8192),
+    "derived.ct_kvp": ("120", "120", 120.0),
     "console.host": ("'::1'", "::1", "::1"),
     "console.port": ("0", "0", 0),
     "retention.keep_days": ("0.5", "0.5", 0.5),
     "retention.min_free_gib": ("0", "0", 0.0),
+    "retention.facts_series": ("0", "0", 0),
+    "commitment.accept": ("true", "true", True),
+    "commitment.peers": (
+        "[{ae_title: MR1, host: mr1}]", '[{"ae_title": "MR1", "host": "mr1"}]',
+        (CommitmentPeer(ae_title="MR1", host="mr1", port=104),),
+    ),
+    "commitment.port": ("11112", "11112", 11112),
+    "commitment.wait_s": ("0", "0", 0.0),
+    "commitment.retry_first_s": ("1", "1", 1.0),
+    "commitment.retry_max_s": ("9", "9", 9.0),
+    "commitment.give_up_days": ("1", "1", 1.0),
+    "mpps.accept": ("false", "false", False),
+    "audit.to": ("syslog", "syslog", "syslog"),
+    "audit.file": ("logs/audit.log", "logs/audit.log", "BASE/logs/audit.log"),
+    "audit.host": ("10.0.0.30", "10.0.0.30", "10.0.0.30"),
+    "audit.port": ("601", "601", 601),
+    "audit.tls": ("false", "false", False),
+    "audit.ca_file": ("ca.pem", "ca.pem", "BASE/ca.pem"),
+    "audit.certificate": ("node.pem", "node.pem", "BASE/node.pem"),
+    "audit.key": ("node.key", "node.key", "BASE/node.key"),
+    "audit.keep_days": ("30", "30", 30.0),
     "log.format": ("console", "console", "console"),
     "log.level": ("debug", "debug", "debug"),
 }  # fmt: skip
@@ -52,8 +90,11 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def yaml_of(key: str, value: str) -> str:
-    part, _, name = key.partition(".")
-    return f"{part}: {{{name}: {value}}}\n" if name else f"{part}: {value}\n"
+    *parts, name = key.split(".")
+    nested = f"{name}: {value}"
+    for part in reversed(parts):
+        nested = f"{part}: {{{nested}}}"
+    return nested + "\n"
 
 
 def variable_of(key: str) -> str:
@@ -124,12 +165,24 @@ def test_relative_paths_lie_beside_the_file_and_not_where_the_command_runs(file:
     assert settings.targets_dir == site / "looks"
 
 
+def test_certificates_lie_beside_the_file_too(file: Path) -> None:
+    file.write_text("listen: {tls: {certificate: tls/node.pem, key: /etc/node.key}}\n")
+    tls = load_settings().listen.tls
+    assert tls is not None
+    assert (tls.certificate, tls.key, tls.client_ca) == (file.parent / "tls/node.pem", Path("/etc/node.key"), None)
+
+
+def test_the_limits_of_a_node_are_those_of_a_receiver() -> None:
+    assert receiver_limits(Settings().listen.limits) == ReceiverLimits()
+
+
 def test_the_environment_goes_before_the_file_and_leaves_its_other_keys(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file.write_text("listen: {host: 0.0.0.0, port: 104}\n")
     monkeypatch.setenv("DICOM_NODE__LISTEN__PORT", "11113")
-    assert load_settings().listen.model_dump() == {"host": "0.0.0.0", "port": 11113, "processes": 1, "tls": None}
+    listen = load_settings().listen
+    assert (listen.host, listen.port) == ("0.0.0.0", 11113)
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ class Run:
     def _judge(self, network: BoundedNetwork, batch: Batch) -> Judged:
         with torch.autocast("cpu", torch.bfloat16):
             correction = network(batch["image"], batch["histograms"], batch["description"])
-        return judged(batch, correction, Weights.at(self.step))
+        return judged(batch, correction, network.spread, Weights.at(self.step))
 
     def log(self, split: str, judgements: Sequence[Judged]) -> None:
         """Write one line of means."""

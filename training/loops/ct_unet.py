@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from inference.ct.network import ResidualUnet
+from inference.ct.network import ResidualUnet, expected, unfold
 from training.examples.ct_heads import CtSources, gathered
 from training.examples.ct_pairs import CtPairs
 from training.loops.run import (
@@ -29,7 +29,11 @@ from training.loops.run import (
     set_rate,
     unpack,
 )  # fmt: skip
-from training.objectives.ct import CtLoss, ct_loss
+from training.objectives.ct import CtLoss, ct_loss, surprise
+
+_UNSURE = 0.75
+"""Part of the steps in which likelihoods are judged: at first they alone, then less and less, since the mean of all
+that is likely is not what is least far off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,8 @@ class UnetTrainee:
         torch.manual_seed(config.seed)
         self._config, self._device = config, device
         made = [ResidualUnet(config.widths).to(device) for _ in range(2)]
-        self._both = Averaged(made[0], made[1], config.averaging)
+        self._network, self._mean = made
+        self._both = Averaged(self._network, self._mean, config.averaging)
         self._networks = {"network": made[0], "averaged": made[1]}
         self._optimizer = torch.optim.AdamW(
             made[0].parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=1e-3
@@ -83,11 +88,14 @@ class UnetTrainee:
         """Take one step."""
         c = self._config
         set_rate(self._optimizer, c.learning_rate * ramp_and_cosine(step, c.steps, warm_up=c.warm_up))
-        gradients = c.gradients * min(1.0, 2 * step / c.steps)  # from the start they would hold all edges back
-        result = self._judge(self._both.network, batch, gradients)
+        there = self._there(batch)
+        likely = self._likely(self._network, there)
+        result = self._judged(likely, there, c.gradients * min(1.0, 2 * step / c.steps))
+        unsure = max(0.0, 1 - step / (_UNSURE * c.steps))
+        loss = (1 - unsure) * result.loss + unsure * surprise(likely, there["ct"], there["weight"])
         self._optimizer.zero_grad(set_to_none=True)
-        result.loss.backward()
-        torch.nn.utils.clip_grad_norm_(self._both.network.parameters(), 1.0)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
         self._optimizer.step()
         self._both.follow(step)
         return _numbers(result)
@@ -95,13 +103,19 @@ class UnetTrainee:
     def validate(self, batch: Batch) -> Numbers:
         """Judge the mean."""
         with torch.no_grad():
-            return _numbers(self._judge(self._both.mean, batch, self._config.gradients))
+            there = self._there(batch)
+            return _numbers(self._judged(self._likely(self._mean, there), there, self._config.gradients))
 
-    def _judge(self, network: torch.nn.Module, batch: Batch, gradients: float) -> CtLoss:
-        there = {name: tensor.to(self._device) for name, tensor in batch.items()}
+    def _there(self, batch: Batch) -> Batch:
+        return {name: tensor.to(self._device) for name, tensor in batch.items()}
+
+    def _likely(self, network: ResidualUnet, batch: Batch) -> Tensor:
         with torch.autocast(torch.device(self._device).type, torch.bfloat16):
-            answer = network(there["mr"], there["corner_mm"])
-        return ct_loss(answer, there["ct"], (there["weight"], there["inside"]), gradients=gradients)
+            return network.likely(batch["mr"], batch["corner_mm"])
+
+    def _judged(self, likely: Tensor, batch: Batch, gradients: float) -> CtLoss:
+        masks = batch["weight"], batch["inside"]
+        return ct_loss(unfold(expected(likely)), batch["ct"], masks, gradients=gradients)
 
     def state(self) -> dict[str, Tensor]:
         """Return networks and optimizer."""
@@ -113,7 +127,7 @@ class UnetTrainee:
 
     def weights(self) -> dict[str, Tensor]:
         """Return the mean, as the bundle's model reads it: see `inference.models.ct_unet`."""
-        return {f"network.{name}": tensor for name, tensor in self._both.mean.state_dict().items()}
+        return {f"network.{name}": tensor for name, tensor in self._mean.state_dict().items()}
 
 
 def _numbers(result: CtLoss) -> Numbers:

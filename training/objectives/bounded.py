@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,9 @@ from inference.bounded.network import Correction
 from inference.bounded.slicing import along, curved, evened
 from inference.classical.base import SPREAD, STEEPEST, Gaps, gaps
 from inference.look import LEVELS, Profile
+
+Judge = Callable[[Tensor, Tensor], Tensor]
+"""From what the network knows and the gaps that are left to the spread; see `BoundedNetwork.spread`."""
 
 _FLOOR = 2e-4
 """Mean squared error, in parts of the squared range, below which little is to be gained: 37 dB.
@@ -77,13 +80,15 @@ class Judged:
     psnr_base_db: Tensor
 
 
-def judged(batch: Mapping[str, Tensor], correction: Correction, weights: Weights) -> Judged:
-    """Judge corrections of a batch of `training.examples.pairs`."""
+def judged(batch: Mapping[str, Tensor], correction: Correction, judge: Judge, weights: Weights) -> Judged:
+    """Judge corrections of a batch of `training.examples.pairs`; `judge` is the network's `spread`."""
     points = batch["points"]
     even = evened(points, correction.log_gain)
-    result = curved(_based(even, batch, correction.spread), correction.log_curve)
-    as_table, never = torch.ones_like(correction.spread), torch.full_like(correction.spread, torch.inf)
-    scale, base = (_based(points, batch, spread) for spread in (never, as_table))
+    left = _gaps(even, batch)
+    result = curved(_based(even, left, judge(correction.told, _all_differences(left))), correction.log_curve)
+    plain = _gaps(points, batch)
+    as_table = torch.ones(len(plain), SPREAD.size)
+    scale, base = (_based(points, plain, spread) for spread in (as_table * torch.inf, as_table))
     ours, of_scale, of_base = (_psnr(y, batch) for y in (result, scale, base))
     harm = functional.relu(torch.maximum(of_scale, of_base) - ours)
     field = _field_error(batch, correction.log_gain)
@@ -92,15 +97,24 @@ def judged(batch: Mapping[str, Tensor], correction: Correction, weights: Weights
     return Judged(loss, ours, of_scale, of_base)
 
 
-def _based(even: Tensor, batch: Mapping[str, Tensor], spread: Tensor) -> Tensor:
-    """Apply to each head the base curve that its intensities call for."""
-    heads = []
-    for head, tissue, aim, own_spread in zip(even, batch["tissue"], batch["aim"], spread, strict=True):
-        deep, whole = (head.detach()[0][where > 0].double().numpy() for where in tissue)
+def _gaps(even: Tensor, batch: Mapping[str, Tensor]) -> list[Gaps]:
+    """Return where each head, as it is now, and its look differ; no gradient runs into that."""
+    found = []
+    for head, tissue, aim in zip(even.detach(), batch["tissue"], batch["aim"], strict=True):
+        deep, whole = (head[0][where > 0].double().numpy() for where in tissue)
         source = Profile(np.percentile(deep, LEVELS), np.percentile(whole, LEVELS))
-        gap = gaps(source, aim.double().numpy(), top=1)
-        heads.append(along([0.0, *gap.levels], base_slopes(gap, own_spread), head))
-    return torch.stack(heads)
+        found.append(gaps(source, aim.double().numpy(), top=1))
+    return found
+
+
+def _all_differences(found: Sequence[Gaps]) -> Tensor:
+    return torch.from_numpy(np.stack([gap.all_differences for gap in found])).float()
+
+
+def _based(even: Tensor, found: Sequence[Gaps], spread: Tensor) -> Tensor:
+    """Apply to each head the base curve that its intensities call for."""
+    heads = zip(even, found, spread, strict=True)
+    return torch.stack([along([0.0, *gap.levels], base_slopes(gap, own), head) for head, gap, own in heads])
 
 
 def base_slopes(gap: Gaps, spread: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a synthetic CT is judged by in training: absolute error and error of its gradients, in the head."""
+"""What a synthetic CT is judged by in training: likelihood, absolute error and error of its gradients, in the head."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from inference.ct.hounsfield import RANGE_HU
-from inference.ct.network import HU_PER_UNIT
+from inference.ct.network import HU_PER_UNIT, NODES_HU, fold
 
 BONE_HU = 250.0
 """Denser voxels count as bone in what is told about progress."""
@@ -79,6 +79,26 @@ def ct_loss(answer: Tensor, ct: Tensor, masks: tuple[Tensor, Tensor], *, gradien
         mae_hu = masked_mean((clipped - ct).abs(), inside).item()
         dice = bone_dice(clipped, ct, inside)
     return CtLoss(loss, mae_hu, dice)
+
+
+def surprise(likely: Tensor, ct: Tensor, weight: Tensor) -> Tensor:
+    """Return the cross-entropy of likelihoods: a truth between two nodes is a little of both.
+
+    Parameters
+    ----------
+    likely
+        Logits, see `inference.ct.network.ResidualUnet.likely`.
+    ct, weight
+        HU, and where it counts; shape (batch, 1, slices, rows, columns).
+    """
+    nodes = torch.tensor(NODES_HU, device=ct.device)
+    truth = fold(ct).clamp(NODES_HU[0], NODES_HU[-1]).contiguous()
+    above = torch.searchsorted(nodes, truth).clamp(min=1)
+    low, high = nodes[above - 1], nodes[above]
+    share = (truth - low) / (high - low)
+    said = likely.float().log_softmax(dim=1)
+    below, on_top = (said.gather(1, at[:, None]).squeeze(1) for at in (above - 1, above))
+    return masked_mean(-(1 - share) * below - share * on_top, fold(weight))
 
 
 def bone_dice(answer_hu: Tensor, ct: Tensor, inside: Tensor) -> float:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dicom_node.assemble import collector as collector_module
 from dicom_node.assemble.collector import Collector
@@ -132,3 +134,18 @@ def test_nothing_observed_closes_nothing(clock, collector):
 def test_a_series_that_was_complete_before_is_read_again(collector, written, slices):
     closed = collector.read("series", written(slices(8)))
     assert len(closed.frames) == closed.instances == 8
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=15)
+@given(order=st.permutations(range(8)), pauses=st.lists(st.floats(0, 1.9), min_size=8, max_size=8))
+def test_the_order_of_arrival_never_changes_what_is_complete_nor_when(order, pauses, clock, written, slices, tmp_path):
+    paths = sorted(tmp_path.glob("*.dcm")) or written(slices(8))
+    collector = Collector(clock, settle_s=2, silence_s=30)
+    for n, pause in enumerate(pauses, start=1):
+        observe(collector, [paths[k] for k in order[:n]])
+        assert collector.closed() == []
+        clock.advance(seconds=pause)
+    clock.advance(seconds=2 - pauses[-1] + 1e-6)
+    (closed,) = collector.closed()
+    assert [frame.sop_instance_uid for frame in closed.frames] == [ds.SOPInstanceUID for ds in slices(8)]
+    assert closed.evidence == "one stack of 8 slices without a gap, and nothing came for 2 s"

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dicom_node.assemble.completeness import Shape, Waits, evidence, shape_of
+from dicom_node.assemble.completeness import Shape, Told, Waits, evidence, heard, shape_of
+from dicom_node.assemble.counts import PRIVATE
 
 WAITS = Waits(settle_s=2, silence_s=30)
 
@@ -105,3 +106,73 @@ def test_every_second_slice_is_known_by_the_numbers_that_are_left_out(slices, fr
     for image in images:
         image.InstanceNumber = 1  # says nothing
     assert shape_of(frames_of(images)).gapless is not None
+
+
+def vendors_count(images, name, value):
+    group, creator, element = PRIVATE[name]
+    for image in images:
+        image.private_block(group, creator, create=True).add_new(element, "SL", value)
+    return images
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("ImagesInSeries", "all 8 images of the series are there without a gap (GE Images in Series (0025,1007))"),
+        ("NumberOfSlices", "all 8 slices of the stack are there without a gap (Philips Number of Slices (2001,1018))"),
+    ],
+)
+def test_a_vendors_count_is_evidence_with_geometry_and_against_it(slices, frames_of, name, said):
+    images = vendors_count(slices(9), name, 8)
+    assert shape_of(frames_of(images[:8])).counted == said
+    assert shape_of(frames_of(images[:7])) == Shape()  # gapless, and one is missing
+    assert shape_of(frames_of(images[:3] + images[4:])) == Shape()  # 8 images, and a gap
+
+
+@pytest.mark.parametrize("name", list(PRIVATE))
+def test_a_private_element_without_its_creator_counts_nothing(slices, frames_of, name):
+    images = slices(8)
+    group, _, element = PRIVATE[name]
+    for image in images:
+        image.private_block(group, "SOMEONE ELSE", create=True).add_new(element, "SL", 99)
+    assert shape_of(frames_of(images)) == Shape(gapless="one stack of 8 slices without a gap")
+
+
+def test_a_stack_that_is_all_there_is_not_the_series_where_more_echoes_are_promised(slices, frames_of):
+    images = vendors_count(vendors_count(slices(8, EchoTime="30"), "NumberOfSlices", 8), "NumberOfEchoes", 2)
+    assert shape_of(frames_of(images)).counted is None
+
+
+def test_an_acquisition_of_which_images_are_missing_is_not_whole_by_geometry(slices, frames_of):
+    images = slices(8, ImagesInAcquisition=16, AcquisitionNumber=1)
+    assert shape_of(frames_of(images)) == Shape()
+
+
+def test_time_points_that_are_missing_are_known(slices, frames_of):
+    images = [
+        image for time in (1, 2) for image in slices(8, TemporalPositionIdentifier=time, NumberOfTemporalPositions=2)
+    ]
+    assert shape_of(frames_of(images[:8])) == Shape()
+    assert shape_of(frames_of(images)).gapless == "2 stacks of 8 slices without a gap"
+
+
+def test_who_knows_the_whole_series_is_believed_both_ways():
+    shape = Shape(gapless="gapless")
+    assert heard(shape, None) == shape
+    assert heard(shape, Told("all 9 instances", 1)) == Shape()
+    assert heard(shape, Told("all 9 instances", 0)).whole == "all 9 instances are there"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(
+    present=st.sets(st.integers(0, 11), min_size=1), promised=st.sampled_from(["", "ImagesInSeries", "NumberOfSlices"])
+)
+def test_a_part_of_a_stack_is_complete_only_by_evidence(slices, frames_of, present, promised):
+    """A part that its own headers cannot tell from a whole: consecutive images, and no count that says otherwise."""
+    images = slices(12)
+    if promised:
+        vendors_count(images, promised, 12)
+    shape = shape_of(frames_of([images[k] for k in sorted(present)]))
+    consecutive = max(present) - min(present) + 1 == len(present) >= 5
+    assert (shape.gapless is not None) is (len(present) == 12 or (consecutive and not promised))
+    assert (shape.counted is not None) is (len(present) == 12 and bool(promised))

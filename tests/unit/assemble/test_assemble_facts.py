@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 from pydicom import Dataset
 
+from dicom_node.assemble.contrast import NAMES
 from dicom_node.assemble.facts import _DERIVED, contrast_agent, facts_of, field_strength_t, plain
-from dicom_node.assemble.vendors import vendor
+from dicom_node.assemble.geometry import PLANES
+from dicom_node.assemble.vendors import VENDORS, vendor
 from dicom_node.domain.facts import DERIVED_FACTS
 
 
@@ -114,10 +116,11 @@ def test_every_documented_fact_is_derived_and_of_its_type(slices, frames_of):
     images = slices(3, Manufacturer="SIEMENS", MagneticFieldStrength="15000", MRAcquisitionType="3D")
     derived = facts_of(frames_of(images)).derived
     assert set(_DERIVED) == set(DERIVED_FACTS)
-    assert all(type(value) is DERIVED_FACTS[name][0] for name, value in derived.items())
+    assert all(type(value) is DERIVED_FACTS[name].holds for name, value in derived.items())
     assert derived == {
         "manufacturer": "Siemens", "field_strength_t": 1.5, "slices": 3, "spacing_mm": 3.0, "in_plane_mm": 2.0,
         "orientation": "axial", "is_3d": True, "contrast": "T1", "contrast_agent": False, "is_original": True,
+        "sequence_family": "SE",
     }  # fmt: skip
 
 
@@ -133,3 +136,9 @@ def test_a_missing_slice_does_not_change_the_spacing(slices, frames_of):
 )
 def test_orientation_is_the_closest_anatomical_plane(slices, frames_of, cosines, plane):
     assert facts_of(frames_of(slices(2, ImageOrientationPatient=cosines))).derived.get("orientation") == plane
+
+
+def test_the_lists_of_values_that_rules_are_checked_against_are_those_that_are_derived():
+    assert set(DERIVED_FACTS["manufacturer"].values) == set(VENDORS.values())
+    assert set(DERIVED_FACTS["contrast"].values) == set(NAMES)
+    assert set(DERIVED_FACTS["orientation"].values) == set(PLANES)

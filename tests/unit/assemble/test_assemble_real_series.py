@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import runpy
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+from highdicom.legacy import LegacyConvertedEnhancedMRImage
 from highdicom.spatial import get_volume_positions
 from pydicom import dcmread
 
@@ -17,8 +19,11 @@ from dicom_node.assemble.frames import read_frames
 from dicom_node.assemble.gate import refusal, series_refusal
 from dicom_node.assemble.stacks import split
 from dicom_node.assemble.volume import read_volume
+from dicom_node.cli.folders import SeriesOnDisk
 
 pytestmark = pytest.mark.real_data
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "explanation" / "assembly.md"
 
 
 class Row(NamedTuple):
@@ -117,13 +122,32 @@ def test_the_two_phantom_series_lie_on_one_grid_and_are_two_scans(real_series):
     assert not np.array_equal(classic.voxels / classic.voxels.max(), enhanced.voxels / enhanced.voxels.max())
 
 
+@pytest.mark.filterwarnings("ignore")  # highdicom quotes what is unusual in the source
+def test_a_series_converted_to_one_enhanced_object_is_the_same_volume_voxel_by_voxel(real_series, tmp_path):
+    (classic,) = split(frames_in(real_series / "philips_ingenia3t_phantom_t1ffe_classic"))
+    sources = [dcmread(frame.path) for frame in classic.frames]
+    multi = LegacyConvertedEnhancedMRImage(sources, "1.2.826.1", 1, "1.2.826.2", 1)
+    multi.save_as(tmp_path / "enhanced.dcm")
+    (enhanced,) = split(read_frames(tmp_path / "enhanced.dcm").frames)
+    one, other = read_volume(classic), read_volume(enhanced)
+    assert np.array_equal(one.voxels, other.voxels)
+    assert np.array_equal(one.affine, other.affine)
+
+
 @pytest.mark.parametrize("name", TABLE)
 def test_when_a_series_is_known_to_be_complete(real_series, name):
     shape = shape_of(frames_in(real_series / name))
     multi_frame = name.endswith(("_enhanced", "_norm"))
     assert (shape.whole is not None) is multi_frame
     assert (shape.gapless is None) is (name == "ct_ge_hispeed_head_tilt")
-    assert shape.counted is None
+    assert (shape.counted is not None) is name.startswith("philips")
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_the_page_of_real_series_says_what_they_are(real_series, name):
+    made = runpy.run_path(str(PAGE.with_name("generate.py")))
+    series = SeriesOnDisk("", split(frames_in(real_series / name)), None)
+    assert made["row"](f"dicom/{name}", series) in PAGE.read_text(encoding="utf-8")
 
 
 def test_the_ge_series_does_not_complete_while_it_comes(real_series, clock):

@@ -45,6 +45,7 @@ def test_no_frames_are_no_stacks():
         ("TriggerTime", ("0", "35.5"), ["TriggerTime=0", "TriggerTime=35.5"]),
         ("AcquisitionNumber", (1, 2), ["AcquisitionNumber=1", "AcquisitionNumber=2"]),
         ("FrameOfReferenceUID", ("1.2.3", "1.2.4"), ["FrameOfReferenceUID=(1)", "FrameOfReferenceUID=(2)"]),
+        ("StackID", ("1", "2"), ["StackID=1", "StackID=2"]),
         ("PixelSpacing", ([1, 1], [2, 2]), ["PixelSpacing=1\\1", "PixelSpacing=2\\2"]),
         (
             "ImageOrientationPatient",

@@ -9,10 +9,12 @@ import nibabel
 import numpy as np
 import phantom
 import pytest
+import unet_bundle
 from dicom_files import write_dicom
 from harness import HereExecutor
 from made_series import made_series
 from pydicom import dcmread
+from pydicom.uid import ParametricMapStorage
 
 from dicom_node import app
 from inference.registry import SHIPPED, Registry
@@ -46,3 +48,23 @@ def test_from_nifti_comes_nifti_in_hounsfield_units(apply: Any, tmp_path: Path) 
     made = nibabel.load(tmp_path / "out.nii")
     np.testing.assert_allclose(made.affine, image.affine)
     assert set(np.unique(made.get_fdata())) <= {-1024, -1000, -100, 40, 800}
+
+
+def test_how_unsure_a_model_is_comes_as_one_map(run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    unet_bundle.write(tmp_path / "models")
+    (tmp_path / "node.yaml").write_text("infer: {models: [models]}\n")
+    monkeypatch.setattr(app, "local_executor", lambda *_: HereExecutor(Registry([tmp_path / "models"])))
+    source = write_dicom(unet_bundle.small_series(), tmp_path / "in")
+    done = run("apply", "--model", unet_bundle.NAME, "--output", "uncertainty", source, tmp_path / "out")
+    assert (done.status, done.err) == (0, "")
+    (path,) = (tmp_path / "out" / "001").iterdir()
+    image = dcmread(path)
+    assert image.SOPClassUID == ParametricMapStorage
+    assert image.pixel_array.max() > 0
+
+
+def test_a_model_that_cannot_tell_is_refused_before_it_runs(apply: Any, tmp_path: Path) -> None:
+    source = write_dicom(made_series(spacing_mm=8.0), tmp_path / "in")
+    done = apply("--output", "uncertainty", source, tmp_path / "out")
+    assert done.refusal == "dicom-node: model synth-ct-bulk offers no uncertainty: ask for its result alone\n"
+    assert not (tmp_path / "out").exists()

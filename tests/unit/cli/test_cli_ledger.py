@@ -7,9 +7,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import SimpleITK
 
 from dicom_node.domain.delivery import DeliveryState
+from dicom_node.spool.instances import folder_name
 from dicom_node.spool.ledger import Ledger
 
 READING = (
@@ -18,6 +21,7 @@ READING = (
     ("jobs", "list"),
     ("jobs", "show", "x"),
     ("jobs", "retry", "x"),
+    ("jobs", "retract", "x"),
 )
 
 
@@ -116,7 +120,7 @@ def test_what_is_not_in_the_ledger_is_refused_with_where_to_look(run: Any, confi
 
 @pytest.mark.parametrize("command", READING)
 def test_looking_where_no_node_has_run_says_so_and_leaves_nothing(run: Any, tmp_path: Path, command: Any) -> None:
-    refusal = run(*command, *(("--json",) if "retry" not in command else ())).refusal
+    refusal = run(*command, *(("--json",) if command[1] in ("list", "show") else ())).refusal
     assert refusal.startswith(f"dicom-node: no node has run here: there is no ledger in {tmp_path / 'var'}; name")
     assert list(tmp_path.iterdir()) == []
 
@@ -125,3 +129,50 @@ def test_a_damaged_ledger_is_one_line(run: Any, tmp_path: Path) -> None:
     (tmp_path / "var").mkdir()
     (tmp_path / "var" / "ledger.sqlite").write_bytes(b"this is no database" * 100)
     assert "the ledger cannot be opened" in run("series", "list").refusal
+
+
+def test_a_series_shows_who_sent_it_how_long_that_one_settles_and_jobs_by_revision(run: Any, config: Any) -> None:
+    first = run("series", "list", "--json", *config).json[0]
+    shown = run("series", "show", first["series_uid"], "--json", *config).json
+    assert shown["senders"] == [
+        {"calling_ae": "SCANNER", "settle_s": 30.0, "learned": True, "series": 0, "longest_pause_s": None}
+    ]
+    assert [job["revision"] for job in shown["jobs"]] == [1]
+    people = run("series", "show", first["series_uid"], *config).out
+    assert "sent by SCANNER: settles after 30 s, learned from 0 series" in people
+
+
+def test_what_a_job_sent_is_taken_back_once(run: Any, worked: Path, tmp_path: Path) -> None:
+    shutil.copytree(worked, tmp_path, dirs_exist_ok=True)
+    jobs = run("jobs", "list", "--json").json
+    delivered, held = the(jobs, "DELIVERED"), the(jobs, "HELD")
+    said = f"job {delivered['id']} is RETRACTED: a running node sends a rejection note to pacs\n"
+    assert run("jobs", "retract", delivered["id"], "--fault", "software").out == said
+    assert run("jobs", "show", delivered["id"], "--json").json["reason"] == "retracted by hand: software failure"
+    for job, state in ((delivered, "RETRACTED"), (held, "HELD")):
+        refusal = run("jobs", "retract", job["id"]).refusal
+        assert f"is {state}: there is nothing that was sent and is not taken back" in refusal
+
+
+def test_a_series_is_exported_as_the_volume_that_another_reader_sees(run: Any, config: Any, tmp_path: Path) -> None:
+    rows = run("series", "list", "--json", *config).json
+    routed = the(rows[1:], "ROUTED")
+    out = run("series", "export", routed["series_uid"], "--nifti", tmp_path / "out", *config).out
+    (path,) = (tmp_path / "out").iterdir()
+    assert out == f"{path}: 20 slices\n"
+    folder = config[1].parent / "var" / "spool" / "series" / folder_name(routed["series_uid"])
+    reader = SimpleITK.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
+    other, ours = reader.Execute(), SimpleITK.ReadImage(str(path))
+    assert ours.GetOrigin() == pytest.approx(other.TransformIndexToPhysicalPoint((0, 0, 19)), abs=1e-4)
+    flipped = SimpleITK.GetArrayFromImage(other)[::-1]  # slices are counted from the head down here
+    assert np.array_equal(SimpleITK.GetArrayFromImage(ours), flipped)
+    assert "is there already" in run("series", "export", routed["series_uid"], "--nifti", tmp_path / "out", *config).err
+
+
+def test_a_series_with_a_gap_is_not_exported(run: Any, config: Any, tmp_path: Path) -> None:
+    held = the(run("series", "list", "--json", *config).json, "HELD")
+    refused = run("series", "export", held["series_uid"], "--nifti", tmp_path / "out", *config)
+    assert refused.status == 1
+    assert "a slice is missing" in refused.err
+    assert not (tmp_path / "out").exists()

@@ -7,6 +7,7 @@ from typing import Any
 
 import any_contrast_bundle
 import pytest
+import unet_bundle
 from ruamel.yaml import YAML
 
 from dicom_node import app
@@ -40,10 +41,18 @@ def test_models_are_listed_and_those_that_cannot_be_used_with_why(run: Any, site
     document = run("models", "list", "--json").json
     assert [row["name"] for row in document["models"]] == ["harmonize-nyul", "test-any-contrast"]
     assert document["models"][1].items() >= {"version": "0.0.1", "task": "harmonization", "targets": ["plain"]}.items()
+    assert [row["outputs"] for row in document["models"]] == [["result"], ["result"]]
     assert document["refused"].keys() == {str(site / "broken"), str(site / "twice")}
     people = run("models", "list")
     assert [line.split()[0] for line in people.out.splitlines()] == ["name", "harmonize-nyul", "test-any-contrast"]
     assert people.err.count("cannot be used: ") == 2
+
+
+def test_a_model_that_tells_how_unsure_it_is_says_so(run: Any, site: Path) -> None:
+    unet_bundle.write(site)
+    (row,) = (line for line in run("models", "list").out.splitlines() if line.startswith(unet_bundle.NAME))
+    assert "result, uncertainty" in row
+    assert run("models", "show", unet_bundle.NAME, "--json").json["output"]["uncertainty"] == unet_bundle.LARGEST_HU
 
 
 def test_a_model_is_shown_in_the_order_of_its_manifest(run: Any) -> None:

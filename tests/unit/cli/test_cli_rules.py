@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import unet_bundle
 from dicom_files import write_dicom
 from harness import RULES
 from made_series import a_few
@@ -70,11 +71,13 @@ def test_explain_tells_for_each_rule_whether_it_matches_and_which_clause_fails(e
     assert row["refused"] is None
     assert row["facts"]["Modality"] == "MR"
     assert (row["facts"]["contrast"], row["facts"]["slices"]) == ("T1", 20)
+    run = [{"model": "test-any-contrast", "target": "plain", "output": "result"}]
     assert row["rules"] == [
-        {"name": "every T1", "matched": True, "failed": []},
+        {"name": "every T1", "matched": True, "run": run, "failed": []},
         {
             "name": "GE only",
             "matched": False,
+            "run": run,
             "failed": [{"clause": "manufacturer equals GE", "value": "Siemens"}],
         },
     ]
@@ -92,6 +95,15 @@ def test_explain_speaks_to_people_too(run: Any, config: Any, rules: Path, tmp_pa
         "  does not match: GE only",
         "      manufacturer equals GE; it is Siemens",
     ]
+
+
+def test_explain_says_where_a_rule_asks_for_more_than_the_result(run: Any, tmp_path: Path) -> None:
+    unet_bundle.write(tmp_path / "models")
+    (tmp_path / "node.yaml").write_text("infer: {models: [models]}\n")
+    rule = "  - {name: how sure, when: {}, run: {model: test-ct-unet, output: uncertainty}, send: [pacs]}\n"
+    (tmp_path / "rules.yaml").write_text(RULES[: RULES.index("  - name")] + rule)
+    done = run("rules", "explain", write_dicom(a_few(), tmp_path / "in"), "--rules", "rules.yaml")
+    assert done.out.splitlines()[1:] == ["  matches: how sure (asks for the uncertainty of test-ct-unet)"]
 
 
 def test_two_series_and_what_is_none_in_one_folder(run: Any, config: Any, rules: Path, tmp_path: Path) -> None:
@@ -161,3 +173,20 @@ def test_a_path_without_images_is_one_line(
     refusal = run("rules", "explain", folder, "--json", *config).refusal
     assert refusal.startswith(f"dicom-node: {folder}: ")
     assert reason in refusal
+
+
+def test_a_rule_that_would_match_its_own_output_is_warned_of(run: Any, config: Any, rules: Path) -> None:
+    done = run("rules", "check", rules, *config)
+    (warning,) = done.err.splitlines()
+    assert warning.startswith(f"{rules}: warning: rule 'every T1' would match the output of test-any-contrast")
+    assert (run("rules", "check", rules, "--strict", *config).status, done.status) == (1, 0)
+    rules.write_text(rules.read_text().replace("contrast: T1", "contrast: T1, is_original: true"))
+    assert run("rules", "check", rules, "--strict", *config).err == ""
+
+
+def test_rules_are_printed_as_the_node_reads_them(run: Any, config: Any, rules: Path, tmp_path: Path) -> None:
+    printed = run("rules", "check", rules, "--print", *config).out
+    assert "  priority: routine\n" in printed
+    again = tmp_path / "again.yaml"
+    again.write_text(printed)
+    assert run("rules", "check", again, "--print", *config).out == printed

@@ -28,8 +28,9 @@ WORKING = tuple(path for path in COMMANDS if path not in GROUPS)
 
 def test_the_commands_are_those_of_the_interface_and_no_stubs() -> None:
     assert {" ".join(path) for path in WORKING} == {
-        "serve", "apply", "rules check", "rules explain", "series list", "series show", "jobs list", "jobs show",
-        "jobs retry", "models list", "models show", "models verify", "models target add",
+        "serve", "apply", "rules check", "rules explain", "rules history", "rules replay", "rules restore",
+        "series list", "series show", "series export", "jobs list", "jobs show", "jobs retry", "jobs retract",
+        "models list", "models show", "models verify", "models target add",
         "models target list", "models target show", "models target remove", "send", "echo", "doctor",
     }  # fmt: skip
 

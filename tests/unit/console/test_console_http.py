@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,9 +15,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from dicom_node.console import http
 from dicom_node.console.health import metrics, problems
 from dicom_node.console.http import HttpServer, console
+from dicom_node.console.receiver_metrics import receiver_metrics
 from dicom_node.domain.delivery import DeliveryState
+from dicom_node.domain.instance import Stored
 from dicom_node.domain.job import JobState
 from dicom_node.domain.series import SeriesState
+from dicom_node.receive.counters import CLOSED, ENDINGS, TLS, Counters
+from dicom_node.receive.policy import REJECTIONS, TOO_MANY
 
 pytestmark = pytest.mark.network
 
@@ -27,6 +33,7 @@ class Node:
         self.disk: str | None = None
         self.error: Exception | None = None
         self.counted: dict[tuple[str, str], int] = {}
+        self.counters = Counters()
 
     def problems(self) -> list[str]:
         return problems({"disk": self._disk, "ledger": lambda: None})
@@ -46,7 +53,7 @@ class Node:
                 metrics(
                     self,
                     free_bytes=lambda: 4096,
-                    received=lambda: {"instances_new": 7},
+                    received=lambda: receiver_metrics(self.counters.snapshot()),
                     ready=lambda: not self.problems(),
                 )
             ),
@@ -69,12 +76,12 @@ def client(node: Node) -> Iterator[httpx.Client]:
 
 
 def samples(client: httpx.Client) -> dict[tuple[str, str], float]:
-    """Return (metric, state) -> value, as Prometheus reads them."""
+    """Return (metric, value of its label) -> value, as Prometheus reads them."""
     answer = client.get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == http.PROMETHEUS_TEXT
     families = text_string_to_metric_families(answer.text)
-    return {(s.name, s.labels.get("state", "")): s.value for family in families for s in family.samples}
+    return {(s.name, "".join(s.labels.values())): s.value for family in families for s in family.samples}
 
 
 def test_a_living_process_says_so_even_when_it_cannot_work(node: Node, client: httpx.Client) -> None:
@@ -120,12 +127,42 @@ def test_every_state_is_counted_also_those_that_nothing_is_in(node: Node, client
 
 
 def test_metrics_tell_space_readiness_and_what_was_received(node: Node, client: httpx.Client) -> None:
+    node.counters.stored(Stored.NEW, 512)
+    node.counters.refused(0xA700)
     found = samples(client)
     assert found["dicom_node_spool_free_bytes", ""] == 4096
-    assert found["dicom_node_instances_new_total", ""] == 7
+    assert found["dicom_node_instances_new_total", ""] == 1
+    assert found["dicom_node_instances_conflict_total", ""] == 0
+    assert found["dicom_node_instances_refused_total", "A700"] == 1
+    assert found["dicom_node_received_bytes_total", ""] == 512
     assert found["dicom_node_ready", ""] == 1
     node.disk = "full"
     assert samples(client)["dicom_node_ready", ""] == 0
+
+
+def test_metrics_tell_of_associations_how_they_ended_and_why_they_were_rejected(
+    node: Node, client: httpx.Client
+) -> None:
+    for _ in range(3):
+        node.counters.accepted()
+    node.counters.ended("released")
+    node.counters.ended("aborted")
+    node.counters.rejected("too many associations")
+    node.counters.closed(TLS)
+    found = samples(client)
+    assert found["dicom_node_associations_accepted_total", ""] == 3
+    assert found["dicom_node_associations_open", ""] == 1
+    ended = {outcome: found["dicom_node_associations_ended_total", outcome] for outcome in ENDINGS}
+    assert ended == {"released": 1, "aborted": 1, "lost": 0}
+    rejected = {each.why: found["dicom_node_associations_rejected_total", each.why] for each in REJECTIONS}
+    assert rejected == {each.why: each is TOO_MANY for each in REJECTIONS}
+    assert [found["dicom_node_connections_closed_total", reason] for reason in CLOSED] == [0, 1, 0]
+
+
+def test_every_metric_is_in_the_documentation_and_nothing_else(client: httpx.Client) -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "reference" / "metrics.md"
+    told = set(re.findall(r"^\| `(dicom_node_\w+)`", page.read_text(encoding="utf-8"), re.MULTILINE))
+    assert told == {name for name, _ in samples(client)}
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/healthz/x", "/metrics.php"])

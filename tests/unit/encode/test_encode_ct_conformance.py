@@ -13,6 +13,7 @@ import pytest
 import SimpleITK
 from dicom3tools import SYNTHETIC_DATA, errors, output
 from highdicom.image import get_volume_from_series
+from highdicom.pm.sop import pmread
 from pydicom import dcmread
 
 from dicom_node.assemble.frames import read_frames
@@ -20,8 +21,8 @@ from dicom_node.assemble.stacks import split
 from dicom_node.assemble.volume import read_volume
 from dicom_node.domain.provenance import Provenance
 from dicom_node.domain.stack import Stack
-from dicom_node.encode import derived_ct
-from dicom_node.encode.axial import head_up, is_axial, resampled
+from dicom_node.encode import derived_ct, derived_map
+from dicom_node.encode.axial import axial_of
 from dicom_node.encode.series import to_bytes
 from inference.volume import Volume
 
@@ -73,7 +74,8 @@ def derived(
     folder = tmp_path_factory.mktemp("derived")
     for number, image in enumerate(made.instances):
         (folder / f"{number:03}.dcm").write_bytes(to_bytes(image))
-    return Derived(stack, head_up(volume) if is_axial(head_up(volume)) else resampled(volume, outside=-1024), folder)
+    axial, _ = axial_of(volume, outside=-1024)
+    return Derived(stack, axial, folder)
 
 
 def hounsfield(mr: Volume) -> Volume:
@@ -168,3 +170,21 @@ def test_the_same_series_gives_the_same_files(derived: Derived, provenance: Prov
     made = replace(provenance, task="synthetic ct", model="synth-ct-bulk", target=None)
     again = derived_ct.encode(derived.stack, hounsfield(read_volume(derived.stack)), provenance=made).instances
     assert [to_bytes(image) for image in again[:3]] == [path.read_bytes() for path in derived.files[:3]]
+
+
+def test_a_map_of_uncertainty_is_of_the_same_study_without_errors_and_is_read_as_it_was(
+    derived: Derived, provenance: Provenance, tmp_path: Path
+) -> None:
+    volume = hounsfield(read_volume(derived.stack))
+    spread = volume.with_voxels((volume.voxels + np.float32(1024)) / np.float32(8))
+    made = replace(provenance, task="uncertainty of synthetic ct", model="synth-ct-unet", target=None)
+    (image,) = derived_map.encode(derived.stack, spread, provenance=made).instances
+    path = tmp_path / "map.dcm"
+    path.write_bytes(to_bytes(image))
+    assert {line for line in errors(path) if SYNTHETIC_DATA not in line} - inherited(derived) == set()
+    sources = sorted({frame.path for frame in derived.stack.frames[:3]})
+    assert output("dcentvfy", *sources, path) == ""
+    assert output("dcmftest", path).startswith("yes: ")
+    axial, _ = axial_of(spread, outside=0.0)
+    found = pmread(path).get_volume()
+    agrees(axial, found.array, found.affine)

@@ -12,7 +12,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import CTImageStorage
 
 from dicom_node.assemble.geometry import plane_of
-from dicom_node.domain.provenance import Provenance
+from dicom_node.domain.provenance import CtScale, Provenance
 from dicom_node.domain.stack import Stack
 from dicom_node.encode import derived_ct
 from dicom_node.encode.series import to_bytes
@@ -64,6 +64,18 @@ def images(stack: Stack, of_ct: Provenance, volume: Volume | None = None) -> lis
 
 def in_hu(image: Dataset) -> np.ndarray:
     return image.pixel_array * float(image.RescaleSlope) + float(image.RescaleIntercept)
+
+
+def test_a_site_chooses_the_intercept_and_may_name_a_voltage(make_stack: MakeStack, of_ct: Provenance) -> None:
+    stack = make_stack()
+    volume = hounsfield(stack)
+    scale = CtScale(intercept_hu=-8192, kvp=120.0)
+    made = derived_ct.encode(stack, volume, provenance=of_ct, scale=scale).instances
+    for image, plane in zip(made, volume.voxels, strict=True):
+        stored = np.frombuffer(image.PixelData, "<u2").reshape(plane.shape)
+        assert np.abs(stored.astype(float) - 8192 - plane).max() <= 0.5
+        assert (image.RescaleIntercept, str(image.KVP)) == (-8192, "120.0")
+        assert "HU - (-8192)" in image.DerivationDescription
 
 
 def test_an_axial_source_keeps_its_grid_and_its_voxels(make_stack: MakeStack, of_ct: Provenance) -> None:

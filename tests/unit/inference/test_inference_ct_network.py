@@ -7,11 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import unet_bundle
 
 from inference.classical.head import find_head
-from inference.ct.frame import FINE_MM, framed, natively
+from inference.ct.disagreement import CHANGES
+from inference.ct.frame import BRIGHTEST, FINE_MM, framed, natively
 from inference.ct.hounsfield import HOUNSFIELD, OUTSIDE_HU, RANGE_HU
-from inference.ct.network import ResidualUnet, fold, unfold
+from inference.ct.network import NODES_HU, ResidualUnet, expected, fold, unfold
 from inference.ct.slices import (
     ResnetGenerator,
     UnetGenerator,
@@ -94,6 +96,15 @@ def test_units_of_generators_can_be_undone() -> None:
     assert mr_unit(torch.tensor([0.0, 3.0])).tolist() == [-1.0, 1.0]
 
 
+def test_a_voxel_is_the_mean_of_what_is_likely_there() -> None:
+    likely = torch.full((1, len(NODES_HU), 8, 1, 1, 20), -50.0)
+    for node, share in ((40, 0.75), (300, 0.25)):
+        likely[:, NODES_HU.index(node)] = np.log(share)
+    answer = expected(likely)
+    assert answer.shape == (1, 8, 1, 1, 20)
+    torch.testing.assert_close(answer, torch.full_like(answer, 0.75 * 0.04 + 0.25 * 0.3))
+
+
 def test_what_goes_into_the_frame_comes_back_to_its_place(ball: Volume) -> None:
     seen = framed(ball, find_head(ball), (16, 16, 16))
     assert all(length % 16 == 0 for length in seen.voxels.shape)
@@ -117,7 +128,9 @@ def test_a_volume_without_a_head_is_refused() -> None:
 
 def test_the_unet_gives_a_ct_on_the_grid_of_the_mr(ball: Volume) -> None:
     network = ResidualUnet((8, 8)).eval()
-    torch.nn.init.constant_(network.answer.bias, 0.3)
+    bias = torch.zeros(len(NODES_HU), 8)
+    bias[NODES_HU.index(300)] = 50  # sure of one node, everywhere
+    network.answer.bias.data = bias.flatten()
     model = CtUnetModel(MANIFEST, network, device="cpu")
     result = model(ball).volume
     assert (result.unit, result.voxels.shape) == (HOUNSFIELD, ball.voxels.shape)
@@ -139,3 +152,30 @@ def test_a_generator_is_shown_each_slice_with_its_neighbours(ball: Volume) -> No
     inside = ball.voxels > 105
     assert np.corrcoef(result.voxels[inside], ball.voxels[inside])[0, 1] > 0.98
     assert result.voxels[0, 0, 0] == OUTSIDE_HU
+
+
+def test_the_unet_tells_how_far_its_answers_lie_apart(ball: Volume) -> None:
+    model = CtUnetModel(MANIFEST, unet_bundle.network((4, 4)), device="cpu")
+    made = model.uncertainty(ball)
+    values = made.volume.voxels
+    assert (made.volume.unit, values.shape, made.numbers) == (HOUNSFIELD, ball.voxels.shape, {"passes": 8})
+    np.testing.assert_array_equal(made.volume.affine, ball.affine)
+    assert (values[ball.voxels > 105] > 0).all()
+    assert values[0, 0, 0] == 0
+    np.testing.assert_array_equal(values, model.uncertainty(ball).volume.voxels)
+
+
+def test_a_generator_that_sees_no_neighbours_disagrees_by_the_intensity_alone(ball: Volume) -> None:
+    class Same(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    window = (-1000.0, 2000.0)
+    model = CtSlicesModel(MANIFEST, Same(), seen=1, window=window, device="cpu")
+    made = model.uncertainty(ball).volume.voxels
+    inside = ball.voxels > 105
+    of_mr = (model(ball).volume.voxels[inside] - window[0]) / (window[1] - window[0]) * BRIGHTEST
+    changed = [np.minimum(each.gain * of_mr**each.gamma, BRIGHTEST) for each in CHANGES]
+    expected = np.std(changed, axis=0) * (window[1] - window[0]) / BRIGHTEST
+    np.testing.assert_allclose(made[inside], expected, rtol=0.05, atol=2)
+    assert made[0, 0, 0] == 0

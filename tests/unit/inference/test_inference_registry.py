@@ -1,17 +1,21 @@
 """Bundles are found, loaded and verified; a bad one harms no other."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
 
 import any_contrast_bundle
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from safetensors.numpy import load_file, save
 
-from inference.bundle import MANIFEST
-from inference.errors import BundleRefused
-from inference.registry import Registry, families, load, verify
+from inference.bundle import MANIFEST, open_bundle
+from inference.errors import BundleRefused, ModelRefused
+from inference.manifest import OutputSpec
+from inference.output import Output
+from inference.registry import SHIPPED, Registry, families, load, verify
 
 NAME = any_contrast_bundle.NAME
 
@@ -123,3 +127,24 @@ def test_a_classical_model_needs_no_torch(tmp_path):
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code, tmp_path], check=True, timeout=60)
+
+
+def test_a_family_that_cannot_tell_its_uncertainty_must_not_promise_it(tmp_path):
+    shutil.copytree(SHIPPED / "synth-ct-water", tmp_path / "synth-ct-water")
+    manifest = tmp_path / "synth-ct-water" / "model.yaml"
+    manifest.write_text(manifest.read_text().replace("range: [-1024, 3000]", "range: [-1024, 3000], uncertainty: 500"))
+    bundle = open_bundle(manifest.parent)
+    assert bundle.manifest.outputs == tuple(Output)
+    with pytest.raises(BundleRefused, match="models of family 'ct_water' offer none: take it out"):
+        load(bundle)
+
+
+def test_an_output_that_a_model_does_not_offer_is_no_aim():
+    with pytest.raises(ModelRefused, match="model synth-ct-water offers no uncertainty"):
+        Registry([SHIPPED]).aim("synth-ct-water", None, Output.UNCERTAINTY)
+
+
+@pytest.mark.parametrize("spec", [{"kind": "mr", "unit": "1", "range": (0, 9)}, {"range": (-1024, -900)}])
+def test_only_a_ct_has_an_uncertainty_and_within_its_range(spec):
+    with pytest.raises(ValidationError, match="uncertainty: only a CT has one"):
+        OutputSpec(**{"kind": "ct", "unit": "[hnsf'U]", "uncertainty": 500} | spec)

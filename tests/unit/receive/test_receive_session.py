@@ -2,14 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
-from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
-from pynetdicom.dsutils import encode
 
-from dicom_node.domain.instance import InstanceKey, Stored, Transport
-from dicom_node.receive.session import Session, StoreRequest
+from dicom_node.domain.instance import InstanceKey, Transport
+from dicom_node.receive.session import Session
+from dicom_node.spool.instances import Spool
 
 
 class Store:
@@ -17,9 +18,8 @@ class Store:
         self.events: list[str] = []
         self.breaks = False
 
-    def put(self, key: InstanceKey, transport: Transport, dataset: bytes) -> Stored:
-        self.events.append(f"put {key.series_uid}")
-        return Stored.NEW
+    def begin(self, key: InstanceKey, transport: Transport) -> Any:
+        self.events.append(f"begin {key.series_uid}")
 
     @contextmanager
     def sender_connected(self, series_uid: str) -> Iterator[None]:
@@ -32,32 +32,26 @@ class Store:
             raise OSError("No space left")
 
 
-def request(series_uid: str) -> StoreRequest:
-    dataset = Dataset()
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2", series_uid
-    dataset.SOPClassUID, dataset.SOPInstanceUID = MRImageStorage, "1.2.3.4"
-    data = encode(dataset, False, True)
-    assert data is not None
-    return StoreRequest(MRImageStorage, "1.2.3.4", MRImageStorage, ExplicitVRLittleEndian, data)
+def key(series_uid: str) -> InstanceKey:
+    return InstanceKey("1.2", series_uid, MRImageStorage, "1.2.3.4")
 
 
 def test_a_series_is_open_before_its_first_instance_is_stored_and_until_the_end() -> None:
     store = Store()
     session = Session(store, "SCANNER", "HARMONIZE", "127.0.0.1")
     for series_uid in ("1.1", "1.1", "1.2"):
-        assert session.put(request(series_uid)) == (Stored.NEW, len(request(series_uid).dataset))
-    assert store.events == ["open 1.1", "put 1.1", "put 1.1", "open 1.2", "put 1.2"]
+        session.begin(key(series_uid), ExplicitVRLittleEndian)
+    assert store.events == ["open 1.1", "begin 1.1", "begin 1.1", "open 1.2", "begin 1.2"]
     session.close()
     session.close()
     assert sorted(store.events[5:]) == ["close 1.1", "close 1.2"]
-    assert session.instances == 3
 
 
 def test_of_many_series_the_one_that_was_quiet_longest_is_let_go() -> None:
     store = Store()
     session = Session(store, "SCANNER", "HARMONIZE", "127.0.0.1")
     for series in (1, 2, 3, 4, 5, 6, 7, 8, 1, 9):
-        session.put(request(f"1.{series}"))
+        session.begin(key(f"1.{series}"), ExplicitVRLittleEndian)
     assert [event for event in store.events if event.startswith("close")] == ["close 1.2"]
 
 
@@ -65,8 +59,22 @@ def test_every_series_is_let_go_even_when_one_cannot_be() -> None:
     store = Store()
     session = Session(store, "SCANNER", "HARMONIZE", "127.0.0.1")
     for series_uid in ("1.1", "1.2"):
-        session.put(request(series_uid))
+        session.begin(key(series_uid), ExplicitVRLittleEndian)
     store.breaks = True
     with pytest.raises(OSError, match="No space left"):
         session.close()
     assert sorted(store.events[-2:]) == ["close 1.1", "close 1.2"]
+
+
+def test_every_series_of_an_association_that_breaks_off_is_told_so_and_of_one_that_is_released_none(
+    tmp_path: Path,
+) -> None:
+    spool = Spool(tmp_path)
+    for broke_off in (True, False):
+        session = Session(spool, "SCANNER", "HARMONIZE", "127.0.0.1")
+        for series_uid in ("1.1", "1.2"):
+            incoming = session.begin(key(series_uid), ExplicitVRLittleEndian)
+            incoming.write(b"data")
+            incoming.commit()
+        session.close(broke_off=broke_off)
+        assert [spool.has_broken_off(folder) for folder in spool.folders()] == [broke_off] * 2

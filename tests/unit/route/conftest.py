@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from dicom_node.domain.ports import Catalogue
 from dicom_node.route.loader import check, load_rules
 from dicom_node.route.schema import RulesFile
+from inference.output import Output
 
 HEAD = """\
 version: 1
@@ -45,6 +46,7 @@ def catalogue() -> Catalogue:
             "synth-ct-bulk": [],
         },
         destination_kinds={"dicom": DicomSettings, "folder": FolderSettings},
+        outputs={"synth-ct": tuple(Output), "harmonize-nyul": (Output.RESULT,)},
     )
 
 

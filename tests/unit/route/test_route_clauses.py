@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date, time
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from dicom_node.domain.facts import DERIVED_FACTS, Facts, FactValue
 from dicom_node.route.clauses import Clause, parse_when
 from dicom_node.route.keys import Kind, key_of
 from dicom_node.route.matcher import Verdict, judge
+from dicom_node.route.moments import moment
 from dicom_node.route.operands import MAX_PATTERN
 from dicom_node.route.operators import OPERATORS
 from dicom_node.yaml_tree import parse
@@ -56,6 +58,33 @@ def mistakes(when: str) -> list[tuple[str, str]]:
         ("(0019,109c): '3'", ["3", 3], [4]),
         ("(0019,109c): {matches: '^ef'}", ["efgre3d"], ["fse"]),
         ("PatientComments: 'a\\b'", ["A\\B"], ["a"]),
+        ("StudyDate: '2026-01-31'", ["20260131", "2026.01.31"], ["20260130", "x"]),
+        ("StudyDate: 20260131", ["20260131"], ["20260201"]),
+        ("StudyDate: {between: ['2026-01-01', '2026-01-31']}", ["20260101", "20260131"], ["20251231", "20260201"]),
+        ("StudyDate: {matches: '^2026'}", ["20260131"], ["20250131"]),
+        ("AcquisitionTime: {at_least: '07:30'}", ["0730", "073000.5", "08"], ["072959.999", "07", "late"]),
+        ("AcquisitionTime: {at_most: '07:30'}", ["073059", "07"], ["0731"]),
+        ("AcquisitionTime: '07:30'", ["0730", "073012.25"], ["0731"]),
+        ("AcquisitionTime: {between: ['22:00', '06:00']}", ["23", "0200", "060059"], ["0601", "215959"]),
+        ("AcquisitionDateTime: '2026-01-31'", ["20260131", "20260131093000.5"], ["20260201", "2026"]),
+        ("AcquisitionDateTime: {at_least: '2026-01-31 07:30'}", ["202601310730", "20260131083000+0100"], ["20260131"]),
+        (
+            "AcquisitionDateTime: {at_most: '2026-01-31T07:30:00+01:00'}",
+            ["20260131063000+0000", "20260131073000"],
+            ["20260131063001+0000", "20260131073001"],
+        ),
+        ("PatientAge: {at_least: 18Y}", ["018Y", "217M", "099y"], ["017Y", "215M", "18"]),
+        ("PatientAge: [12M]", ["001Y"], ["013M"]),
+        ("EchoTime: {at_most: 0.02 s}", [20, 19.9], [20.1]),
+        ("SliceThickness: {between: [0.1 cm, 1500 um]}", [1.0, 1.5], [0.9, 1.6]),
+        ("field_strength_t: {between: [13000 G, 17 kG]}", [1.3, 1.5, 1.7], [3.0]),
+        ("FlipAngle: 9°", [9], [8]),
+        ("contrast: [T1, flair]", ["T1", "FLAIR"], ["T2"]),
+        ("AnatomicRegionSequence.CodeMeaning: brain", ["Brain", ("Head", "Brain")], ["Head"]),
+        ("RequestAttributesSequence.ScheduledProcedureStepStartDate: {at_least: 20260101}", ["20260102"], ["20251231"]),
+        ("'(2005,140f).(2005,1492)': {at_most: 3}", [3], [4]),
+        ("BodyPartExamined: {one_of: [BRAIN, HEAD], missing: any}", ["BRAIN", None], ["KNEE"]),
+        ("slices: {at_least: 60, missing: any}", [None, 60], [59]),
         ("ContrastBolusAgent: {present: true}", ["Gd"], []),
         ("ContrastBolusAgent: {missing: no}", ["Gd"], []),
         ("ContrastBolusAgent: {missing: true}", [None], ["Gd"]),
@@ -83,8 +112,9 @@ def test_the_example_of_every_operator_is_a_right_clause(name: str) -> None:
 
 @pytest.mark.parametrize("name", DERIVED_FACTS)
 def test_every_derived_fact_can_be_asked(name: str) -> None:
-    value: dict[Kind, Any] = {Kind.TEXT: "x", Kind.NUMBER: 1, Kind.FLAG: True}
-    assert verdict(f"{name}: {value[key_of(name).kind]}", value[key_of(name).kind]) is Verdict.MET
+    values: dict[Kind, Any] = {Kind.TEXT: "x", Kind.NUMBER: 1, Kind.FLAG: True}
+    for value in key_of(name).values or (values[key_of(name).kind],):
+        assert verdict(f"{name}: {value}", value) is Verdict.MET
 
 
 @pytest.mark.parametrize(
@@ -96,7 +126,24 @@ def test_every_derived_fact_can_be_asked(name: str) -> None:
         ("'(0019': 1", "(0019", "not a tag; write it as '(gggg,eeee)', in quotes"),
         ("'(0008,9999)': 1", "(0008,9999)", "not an element of the DICOM dictionary"),
         ("TransferSyntaxUID: '1.2'", "TransferSyntaxUID", "belongs to the transfer"),
-        ("ReferencedImageSequence: x", "ReferencedImageSequence", "is a sequence"),
+        ("ReferencedImageSequence: x", "ReferencedImageSequence", "name an element inside it, as 'ReferencedImageS"),
+        ("AnatomicRegionSeqence.CodeMeaning: x", "AnatomicRegionSeqence.CodeMeaning", "mean 'AnatomicRegionSequence'?"),
+        ("EchoTime.CodeMeaning: x", "EchoTime.CodeMeaning", "'EchoTime' is not a sequence"),
+        ("AnatomicRegionSequence.contrast: T1", "AnatomicRegionSequence.contrast", "is a fact of the whole stack"),
+        ("AnatomicRegionSequence.CodeMeanin: x", "AnatomicRegionSequence.CodeMeanin", "did you mean 'CodeMeaning'?"),
+        ("contrast: T1W", "contrast", "not a value of 'contrast'; did you mean 'T1'?"),
+        ("contrast: [T1, mprage]", "contrast", "not a value of 'contrast'; there is 'T1', 'T2', 'PD', 'FLAIR'"),
+        ("manufacturer: Simens", "manufacturer", "did you mean 'Siemens'?"),
+        ("StudyDate: '2026-02-31'", "StudyDate", "must be a date, in quotes, as '2026-01-31'"),
+        ("StudyDate: {between: ['2026-02-02', '2026-02-01']}", "StudyDate.between", "the second date is lower"),
+        ("AcquisitionTime: 0730", "AcquisitionTime", "must be a time of day, in quotes, as '07:30'"),
+        ("AcquisitionTime: '24:00'", "AcquisitionTime", "must be a time of day"),
+        ("PatientAge: {at_least: 18}", "PatientAge.at_least", "must be an age, in quotes, as '18Y'"),
+        ("PatientAge: {contains: '18'}", "PatientAge.contains", "'contains' cannot be asked of 'PatientAge'"),
+        ("EchoTime: {at_most: 2 mm}", "EchoTime.at_most", "is a time in ms: the unit may be 'min', 's', 'ms', 'us'"),
+        ("NumberOfAverages: 2 mm", "NumberOfAverages", "no unit is known for 'NumberOfAverages'"),
+        ("MagneticFieldStrength: 1.5 T", "MagneticFieldStrength", "ask 'field_strength_t', which is in tesla"),
+        ("slices: {missing: any}", "slices.missing", "'any' lets the other operators of this key pass"),
         ("PixelData: x", "PixelData", "holds no text or number"),
         ("Modality: {equal: MR}", "Modality.equal", "not an operator; did you mean 'equals'?"),
         ("slices: {matches: x}", "slices.matches", "'matches' cannot be asked of 'slices', which is a number"),
@@ -145,6 +192,23 @@ def test_every_mistake_in_nested_clauses_is_found() -> None:
 def test_a_public_tag_means_its_keyword_and_a_private_one_is_compared_in_lower_case() -> None:
     assert key_of("(0018,0087)") == key_of("MagneticFieldStrength")
     assert key_of("(0019,109C)").name == key_of("(0019, 109c)").name == "(0019,109c)"
+
+
+def test_a_clause_that_a_missing_value_passes_says_so() -> None:
+    (clause,) = parse_when(parse("slices: {at_least: 60, missing: any}")).condition.parts
+    assert isinstance(clause, Clause)
+    assert clause.text == "slices at_least 60 or missing"
+
+
+@given(st.dates(), st.times(), st.sampled_from(["", "+0100", "-0930"]))
+def test_a_moment_that_dicom_writes_is_itself_and_after_the_one_before(day: date, at: time, offset: str) -> None:
+    written = f"{day:%Y%m%d}{at:%H%M%S.%f}".zfill(21) + offset
+    read, earlier = moment(written, Kind.MOMENT), moment(f"{written[:12]}{offset}", Kind.MOMENT)
+    assert read is not None
+    assert earlier is not None
+    assert read.of(written) == read.first
+    assert earlier.first <= read.first <= earlier.last
+    assert (moment(written[:8], Kind.DATE), moment(written[8:21], Kind.TIME)) != (None, None)
 
 
 def test_an_expression_that_would_backtrack_for_ever_answers() -> None:

@@ -15,6 +15,7 @@ from dicom_node.route.live import LiveRules
 from dicom_node.route.loader import check, load_rules, snapshot
 from dicom_node.route.matcher import matching
 from dicom_node.route.schema import Rule, RulesFile
+from inference.output import Output
 
 SHIPPED = Path(__file__).resolve().parents[3] / "routing_rules.yaml"
 
@@ -38,7 +39,7 @@ def test_a_right_file_has_no_mistakes_and_loads(
 ) -> None:
     assert mistakes(CT_TOO) == []
     loaded = load_rules(rules_path, catalogue)
-    assert [(rule.name, rule.run.target, rule.priority, rule.stop) for rule in loaded.rules] == [
+    assert [(rule.name, rule.run[0].target, rule.priority, rule.stop) for rule in loaded.rules] == [
         ("MR", "siemens-3t", "routine", False),
         ("CT", None, "urgent", True),
     ]
@@ -81,6 +82,12 @@ def test_a_right_file_has_no_mistakes_and_loads(
             "target; there is 'siemens-3t'",
         ),
         ("harmonize-nyul", "synth-ct", "7: rules[0].run.target: 'synth-ct' takes no target"),
+        (
+            "siemens-3t}", "siemens-3t, output: uncertainty}",
+            "7: rules[0].run.output: 'harmonize-nyul' offers no uncertainty: leave this key out to get its result; "
+            "name a model that does (synth-ct)",
+        ),
+        ("siemens-3t}", "siemens-3t, output: doubt}", "7: rules[0].run.output: must be 'result' or 'uncertainty'"),
         ("name: MR", "name: ''", "5: rules[0].name: must have at least 1 character"),
         ("name: MR", 'name: "a\\nb"', "5: rules[0].name: must be printable, with no blank at its ends"),
         ("kind: dicom", "kind: dicm", "3: destinations.pacs.kind: not a kind of destination; did you mean 'dicom'?"),
@@ -131,30 +138,83 @@ def test_a_rule_may_match_everything_where_none_below_is_cut_off(mistakes: Calla
 
 
 def test_two_rules_that_match_both_run(rules: Callable[[str], RulesFile]) -> None:
+    """Fault 59, its first half; test_pipeline has the UIDs."""
     both = rules(
         "".join(f"  - {{name: {name}, when: {{}}, run: {{model: synth-ct}}, send: [pacs]}}\n" for name in "ab")
     )
     assert [rule.name for rule in matching(Facts(), both)] == ["a", "b"]
 
 
+def test_a_rule_may_ask_for_what_its_model_offers(rules: Callable[[str], RulesFile]) -> None:
+    asking = "  - {{name: {0}, when: {{}}, run: {{model: synth-ct{1}}}, send: [pacs]}}\n"
+    loaded = rules(asking.format("ct", "") + asking.format("map", ", output: uncertainty"))
+    assert [run.output for rule in loaded.rules for run in rule.run] == [Output.RESULT, Output.UNCERTAINTY]
+
+
+def test_where_no_model_offers_it_the_mistake_says_so(rules_path: Path, catalogue: Catalogue) -> None:
+    rules_path.write_text(GOOD.replace("siemens-3t}", "siemens-3t, output: uncertainty}"))
+    (problem,) = check(rules_path, replace(catalogue, outputs={}))
+    assert problem.endswith("leave this key out to get its result; no model that is installed does")
+
+
 def test_a_snapshot_is_json_and_outlives_the_rule(rules_path: Path, catalogue: Catalogue) -> None:
+    """Fault 58, its first half; test_pipeline has the job."""
     rules_path.write_text(GOOD.replace("pacs: {", "tps: {kind: folder, path: out}\n  pacs: {"))
     loaded = load_rules(rules_path, catalogue)
-    kept = json.loads(json.dumps(snapshot(loaded.rules[0], loaded)))
+    kept = json.loads(json.dumps(snapshot(loaded.rules[0], loaded.rules[0].run[0], loaded)))
     assert kept == {
         "rule": {
             "name": "MR",
             "when": {"Modality": "MR"},
-            "run": {"model": "harmonize-nyul", "target": "siemens-3t"},
+            "run": {"model": "harmonize-nyul", "target": "siemens-3t", "output": "result"},
             "send": ["pacs"],
             "stop": False,
             "priority": "routine",
+            "during": None,
         },
+        "window": None,
         "destinations": {
             "pacs": {"kind": "dicom", "host": "127.0.0.1", "port": 4242, "ae_title": "ORTHANC", "timeout_s": 30}
         },
     }
     assert Rule.model_validate(kept["rule"]) == loaded.rules[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("rules:", "rules: !!python/object/apply:os.system [id]\nx:", 4),
+        ("when: {Modality: MR}", "when: {Modality: MR", 7),
+        ("version: 1", "version: 1\nversion: 1", 2),
+        ("- name: MR", "- name: !!python/name:os.system", 5),
+    ],
+)
+def test_fault_55_broken_yaml_or_a_python_object_leaves_the_old_rules_and_names_the_line(
+    rules_path: Path, catalogue: Catalogue, old: str, new: str, line: int
+) -> None:
+    rules_path.write_text(GOOD)
+    live = LiveRules(rules_path, lambda: catalogue)
+    before = live.current
+    rules_path.write_text(GOOD.replace(old, new))
+    assert (live.reload() or "").startswith(f"{rules_path}:{line}: ")
+    assert live.current is before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "meant"),
+    [
+        ("Modality: MR", "Modalety: MR", "Modality"),
+        ("Modality: MR", "contrasts: T1", "contrast"),
+        ("Modality: MR", "contrast: T1W", "T1"),
+        ("when:", "wenn:", "when"),
+        ("{Modality: MR}", "{Modality: {equal: MR}}", "equals"),
+        ("harmonize-nyul", "harmonize-nyull", "harmonize-nyul"),
+    ],
+)
+def test_fault_56_an_unknown_tag_key_or_value_is_refused_with_a_suggestion(
+    mistakes: Callable[[str], list[str]], old: str, new: str, meant: str
+) -> None:
+    assert any(f"did you mean '{meant}'?" in line for line in mistakes(GOOD.replace(old, new)))
 
 
 def test_a_broken_file_leaves_the_rules_in_force_and_says_so_once(rules_path: Path, catalogue: Catalogue) -> None:
@@ -245,3 +305,35 @@ def test_the_rules_that_are_commented_out_in_the_shipped_file_are_right(rules_pa
     rules_path.write_text(text + ("  # - name:" + example).replace("  # ", "  "))
     assert check(rules_path, catalogue) == []
     assert len(load_rules(rules_path, catalogue).rules) == 4
+
+
+def test_a_text_is_published_with_its_author_when_it_comes_into_force_and_a_broken_one_never(
+    rules_path: Path, catalogue: Catalogue
+) -> None:
+    published: list[tuple[str, str]] = []
+    rules_path.write_text(GOOD)
+    live = LiveRules(rules_path, lambda: catalogue, lambda text, author: published.append((text, author)))
+    rules_path.write_text("rules: [")
+    live.reload()
+    rules_path.write_text(CT_TOO)
+    live.reload_if_changed()
+    assert published == [(text, rules_path.owner()) for text in (GOOD, CT_TOO)]
+
+
+def test_rules_that_cannot_be_kept_do_not_come_into_force_and_are_read_again(
+    rules_path: Path, catalogue: Catalogue
+) -> None:
+    rules_path.write_text(GOOD)
+    full = [False, True, False]
+
+    def publish(_text: str, _author: str) -> None:
+        if full.pop(0):
+            raise OSError("the disk is full")
+
+    live = LiveRules(rules_path, lambda: catalogue, publish)
+    rules_path.write_text(CT_TOO)
+    with pytest.raises(OSError, match="full"):
+        live.reload_if_changed()
+    assert len(live.current.rules) == 1
+    live.reload_if_changed()
+    assert len(live.current.rules) == 2

@@ -119,7 +119,8 @@ def test_priorities_rank_urgent_first() -> None:
 _LEAVES = st.sampled_from(
     [
         {"Modality": "MR"}, {"Modality": "CT"}, {"StationName": "X"}, {"StationName": {"missing": True}},
-        {"slices": {"at_least": 60}}, {"is_3d": False}, {"ImageType": ["DERIVED", "PRIMARY"]},
+        {"slices": {"at_least": 60}}, {"slices": {"at_least": 60, "missing": "any"}}, {"is_3d": False},
+        {"ImageType": ["DERIVED", "PRIMARY"]},
     ]
 )  # fmt: skip
 _WHEN = st.recursive(
@@ -166,6 +167,8 @@ def _expected(when: Any, facts: Facts) -> bool:
         return not values
     if asked == {"at_least": 60}:
         return any(each >= 60 for each in values)
+    if asked == {"at_least": 60, "missing": "any"}:
+        return not values or any(each >= 60 for each in values)
     return any(each in (asked if isinstance(asked, list) else [asked]) for each in values)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from made_series import TRANSPORT
 from pydicom import dcmread
 
 from dicom_node.domain.instance import InstanceKey, Stored
-from dicom_node.errors import InstanceRejected
+from dicom_node.errors import AssociationLost, InstanceRejected
 from dicom_node.spool import durable
 from dicom_node.spool.instances import Spool, folder_name
 
@@ -129,7 +130,7 @@ def test_a_failing_disk_is_answered_with_a700_and_leaves_nothing(
     spool.put(KEY, TRANSPORT, DATASET)
     with monkeypatch.context() as patch:
         if step == "write":
-            patch.setattr(durable, "write_file", fail)
+            patch.setattr(durable, "write_all", fail)
         else:
             patch.setattr(os, step, fail)
         with pytest.raises(InstanceRejected) as rejected:
@@ -303,3 +304,17 @@ def test_a_folder_of_results_is_there_whole_or_not_at_all(tmp_path: Path) -> Non
     durable.write_folder(tmp_path / "job", {"1.dcm": b"new"})
     assert [path.name for path in (tmp_path / "job").iterdir()] == ["1.dcm"]
     assert not (tmp_path / "job.part").exists()
+
+
+def test_an_association_that_broke_off_is_remembered_until_another_brings_the_series(spool: Spool) -> None:
+    with suppress(AssociationLost), spool.sender_connected(KEY.series_uid):
+        raise AssociationLost
+    assert not spool.has_broken_off(FOLDER)  # it brought nothing that could be taken for the whole
+    with suppress(AssociationLost), spool.sender_connected(KEY.series_uid):
+        spool.put(KEY, TRANSPORT, b"data")
+        raise AssociationLost
+    assert spool.has_broken_off(FOLDER)
+    assert not spool.is_sender_connected(FOLDER)
+    with spool.sender_connected(KEY.series_uid):
+        assert not spool.has_broken_off(FOLDER)
+    assert not spool.has_broken_off(FOLDER)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
 from dicom_node.domain.delivery import DeliveryEvent, DeliveryState
 from dicom_node.domain.job import JOB_TRANSITIONS, Job, JobEvent, JobState, job_id
 from dicom_node.domain.series import SERIES_TRANSITIONS, Series, SeriesEvent, SeriesState
+from dicom_node.domain.window import Window
 from dicom_node.errors import IllegalTransition, NotFound, RefusedToStart, SeriesRefused
 from dicom_node.spool.database import MIGRATIONS, SCHEMA_REVISION
 from dicom_node.spool.ledger import Ledger
@@ -20,6 +22,10 @@ from dicom_node.spool.tables import metadata
 NOW = datetime(2026, 11, 21, 8, 0, 0, 123456, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=60)
 HOUR = timedelta(hours=1)
+LATER_TABLES = (
+    "commitments", "performed_series", "performed_steps", "associations", "audit_messages",
+    "rules_versions", "stack_facts", "paces",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -108,15 +114,24 @@ def test_every_state_of_a_job_can_be_reached_from_queued_and_none_but_the_ended_
     leaves = {
         old for old, _ in JOB_TRANSITIONS if any(new is not old for (o, _), new in JOB_TRANSITIONS.items() if o is old)
     }
-    assert reached - leaves == {JobState.SUPERSEDED}
+    assert reached - leaves == {JobState.SUPERSEDED, JobState.RETRACTED}
 
 
 def test_an_urgent_job_runs_before_an_older_routine_one(ledger: Ledger) -> None:
     urgent = replace(a_job(rule="urgent"), priority=0, derived_at=LATER)
     routed(ledger, a_job(), urgent)
-    queued = ledger.next_queued()
+    queued = ledger.next_queued(LATER)
     assert queued is not None
     assert queued.id == urgent.id
+
+
+def test_a_job_waits_for_its_window_and_holds_up_no_other(ledger: Ledger) -> None:
+    at_night = replace(a_job(rule="night"), priority=0, window=str(Window(time(20), time(6), "Europe/Berlin")))
+    (_, day) = routed(ledger, at_night, a_job(rule="day"))
+    by_day, by_night = ledger.next_queued(NOW), ledger.next_queued(NOW.replace(hour=19))
+    assert by_day is not None
+    assert by_night is not None
+    assert (by_day.id, by_night.id) == (day.id, at_night.id)
 
 
 def test_a_later_revision_supersedes_the_jobs_of_the_earlier_ones_when_asked_to(ledger: Ledger) -> None:
@@ -210,8 +225,7 @@ def test_the_migrations_make_the_tables_that_the_code_uses(ledger: Ledger) -> No
     for table in metadata.tables.values():
         columns = {column["name"]: column["nullable"] for column in found.get_columns(table.name)}
         assert columns == {column.name: column.nullable for column in table.columns}
-    newest = max(path.name[:4] for path in (MIGRATIONS / "versions").glob("*.py"))
-    assert newest == SCHEMA_REVISION
+    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [SCHEMA_REVISION]
 
 
 def test_a_ledger_of_an_earlier_version_is_brought_up_to_date_with_its_jobs(ledger: Ledger, url: str) -> None:
@@ -219,7 +233,10 @@ def test_a_ledger_of_an_earlier_version_is_brought_up_to_date_with_its_jobs(ledg
     ledger.close()
     engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(text("ALTER TABLE jobs DROP COLUMN target_digest"))
+        for later in LATER_TABLES:
+            connection.execute(text(f"DROP TABLE {later}"))
+        for later in ("target_digest", "window"):
+            connection.execute(text(f"ALTER TABLE jobs DROP COLUMN {later}"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     engine.dispose()
     assert Ledger(url).jobs() == [a_job()]

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from fake_clock import FakeClock
 from harness import Harness
-from made_series import made_series
+from made_series import TRANSPORT, encoded, key_of, made_series
 from pydicom import Dataset
 
 from dicom_node.domain.job import JobState
 from dicom_node.domain.series import SeriesState
-from dicom_node.errors import ModelCrashed
-from dicom_node.spool.retention import expire, limit
+from dicom_node.errors import InstanceRejected, ModelCrashed
+from dicom_node.spool.instances import Spool
+from dicom_node.spool.retention import expire, limit, make_room
 
 KEEP_DAYS = 7
 DAY_S = 86400
@@ -174,6 +175,35 @@ def test_other_files_in_the_data_folder_are_left_alone(node: Harness, series: li
     node.clock.advance(seconds=30 * DAY_S)
     assert expired(node) == 1
     assert (unknown / "a.dcm").exists()
+
+
+def room(node: Harness, *, free_bytes: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(node.spool, "free_bytes", lambda: free_bytes)
+    before = limit(node.clock.now(), KEEP_DAYS)
+    return make_room(node.ledger, node.spool, node.results, needed_bytes=1000, before=before)
+
+
+def test_where_space_is_short_what_may_go_goes_at_once_and_nothing_else(
+    node: Harness, series: list[Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processed(node, series)
+    assert (room(node, free_bytes=0, monkeypatch=monkeypatch), files(node)) == (0, 24)  # its days are not over
+    node.clock.advance(seconds=KEEP_DAYS * DAY_S + 1)
+    assert (room(node, free_bytes=1000, monkeypatch=monkeypatch), files(node)) == (0, 24)  # there is room
+    assert (room(node, free_bytes=999, monkeypatch=monkeypatch), files(node)) == (1, 0)
+
+
+def test_fault_41_what_was_not_delivered_is_never_deleted_however_full_the_disk_is(
+    node: Harness, series: list[Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.pacs["PACS"].down = True
+    processed(node, series)
+    node.clock.advance(seconds=1000 * DAY_S)
+    assert (room(node, free_bytes=0, monkeypatch=monkeypatch), files(node)) == (0, 24)
+    full = Spool(node.folder / "spool", min_free_bytes=1 << 60)
+    with pytest.raises(InstanceRejected) as refused:
+        full.put(key_of(series[0]), TRANSPORT, encoded(series[0]))
+    assert refused.value.status == 0xA700
 
 
 def test_the_limit_lies_as_many_days_back_as_are_kept() -> None:

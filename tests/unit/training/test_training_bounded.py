@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from inference.bounded.description import LENGTH
 from inference.bounded.frame import SHAPE
-from inference.bounded.network import LANDMARKS, BoundedNetwork, Correction, without_cells
+from inference.bounded.network import CONTEXT, LANDMARKS, BoundedNetwork, Correction, without_cells
 from inference.classical.base import SPREAD, base_curve, gaps
 from inference.look import LEVELS, Profile
 from training.examples.curves import apply_curve, random_curve
@@ -21,7 +21,7 @@ from training.examples.heads import prepare_simulated
 from training.examples.pairs import Pairs
 from training.examples.sources import Sources
 from training.loops.bounded import Config, train
-from training.objectives.bounded import Weights, base_slopes, judged
+from training.objectives.bounded import Judge, Weights, base_slopes, judged
 from training.simulate.head import procedural_head
 
 TINY = Config(
@@ -79,18 +79,21 @@ def test_the_true_field_is_worth_decibels(sources: Sources, monkeypatch: pytest.
     monkeypatch.setattr("training.examples.pairs._SIMULATED_SHARES", (0.0, 1.0, 0.0, 0.0, 0.0))
     pairs = Pairs(sources.simulated, (), group=4, real_share=0.0, seed=2)
     batch = {name: torch.from_numpy(array) for name, array in pairs[0].items()}
-    nothing = Correction(torch.full((4, LANDMARKS), 30.0), torch.zeros_like(batch["gain"]), torch.zeros(4, 8, 7, 8, 6))
-    true = Correction(nothing.spread, batch["gain"], nothing.log_curve)
-    without, with_field = (judged(batch, correction, Weights()).psnr_db.mean() for correction in (nothing, true))
+    nothing = Correction(torch.zeros(4, CONTEXT), torch.zeros_like(batch["gain"]), torch.zeros(4, 8, 7, 8, 6))
+    true = Correction(nothing.told, batch["gain"], nothing.log_curve)
+    without, with_field = (judged(batch, each, _apart(30), Weights()).psnr_db.mean() for each in (nothing, true))
     assert with_field > without + 1
+
+
+def _apart(spread: float) -> Judge:
+    """Judge people to differ that much, whatever is known."""
+    return lambda told, gaps: torch.full_like(gaps, spread)
 
 
 def test_doing_nothing_is_as_good_as_the_scale_alone(batch: dict[str, torch.Tensor]) -> None:
     network = BoundedNetwork((8, 8, 8), LENGTH)
     correction = without_cells(network(batch["image"], batch["histograms"], batch["description"]))
-    never = torch.full_like(correction.spread, torch.inf)
-    untrusted = Correction(never, correction.log_gain, correction.log_curve)
-    result = judged(batch, untrusted, Weights())
+    result = judged(batch, correction, _apart(torch.inf), Weights())
     torch.testing.assert_close(result.psnr_db, result.psnr_scale_db)
 
 
@@ -98,7 +101,8 @@ def test_the_objective_reaches_every_weight(batch: dict[str, torch.Tensor]) -> N
     network = BoundedNetwork((8, 8, 8), LENGTH)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.1)  # the last layers begin at zero, behind which nothing is reached
-    judged(batch, network(batch["image"], batch["histograms"], batch["description"]), Weights()).loss.mean().backward()
+    correction = network(batch["image"], batch["histograms"], batch["description"])
+    judged(batch, correction, network.spread, Weights()).loss.mean().backward()
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in network.parameters())
 
 

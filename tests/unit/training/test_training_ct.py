@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from inference.bundle import open_bundle
+from inference.ct.network import NODES_HU, fold
 from inference.ct.slices import read_generator
 from inference.registry import SHIPPED, verify
 from inference.volume import Volume
@@ -21,7 +22,7 @@ from training.examples.ct_heads import CtSources, prepare, read
 from training.examples.ct_pairs import CtPairs
 from training.loops import ct_gan, ct_unet
 from training.loops.run import read_config
-from training.objectives.ct import bone_dice, ct_loss, gradient_error
+from training.objectives.ct import bone_dice, ct_loss, gradient_error, surprise
 from training.objectives.ct_adversarial import GAMES, PatchDiscriminator, gradient_consistency, gradient_penalty
 from training.simulate.head import procedural_head
 
@@ -120,6 +121,25 @@ def test_a_true_answer_has_no_loss_and_a_shifted_one_has() -> None:
     assert off.mae_hu == pytest.approx(100, rel=1e-3)
     assert gradient_error(2 * ct, ct, ones).item() > 0
     assert bone_dice(ct, ct, ones) == 1.0
+
+
+def test_a_truth_between_two_nodes_is_a_little_of_both() -> None:
+    low, high = NODES_HU[3], NODES_HU[4]
+    ct = torch.full((1, 1, 2, 2, 4), 0.25 * low + 0.75 * high)
+    ct[..., 2:] = 5000.0  # beyond the last node, and of no weight
+    weight = torch.ones_like(ct)
+    weight[..., 2:] = 0
+
+    def told(shares: dict[int, float]) -> float:
+        likely = torch.full((1, len(NODES_HU), *fold(ct).shape[1:]), -30.0)
+        for node, share in shares.items():
+            likely[:, node] = math.log(share)
+        return surprise(likely, ct, weight).item()
+
+    entropy = -0.25 * math.log(0.25) - 0.75 * math.log(0.75)
+    assert told({3: 0.25, 4: 0.75}) == pytest.approx(entropy, abs=1e-4)
+    assert told({3: 0.5, 4: 0.5}) > entropy
+    assert told({4: 0.75, 5: 0.25}) > 5
 
 
 def test_only_the_weighted_part_counts() -> None:
