@@ -134,12 +134,12 @@ class Spool:
                 raise
             try:
                 self._mark(folder.name, 1)
+                self.is_sender_connected(folder.name)  # what a dead process left must not count as lost after this one
                 for lost in folder.glob("*" + _LOST):
                     lost.unlink(missing_ok=True)
                 yield
             except AssociationLost:
-                if any(folder.glob("*" + INSTANCE)):  # else there is nothing that could be taken for the whole
-                    (folder / (name + _LOST)).touch()
+                _mark_as_lost(folder, name)
                 raise
             finally:
                 self._mark(folder.name, -1)
@@ -152,8 +152,12 @@ class Spool:
                 del self._marked[folder]
 
     def is_sender_connected(self, folder: str) -> bool:
-        """Tell whether any process holds a mark in a series folder; marks of dead processes are removed."""
-        return any(not _removed_as_left_over(path) for path in (self._series / folder).glob("*" + _SENDER))
+        """Tell whether any process holds a mark in a series folder.
+
+        A mark of a dead process is removed: its association was lost with it.
+        """
+        # a list: every mark is looked at
+        return not all([_removed_as_left_over(path) for path in (self._series / folder).glob("*" + _SENDER)])
 
     def has_broken_off(self, folder: str) -> bool:
         """Tell whether the last association that brought a series was lost: the rest may be on its way."""
@@ -307,9 +311,15 @@ def _removed_as_left_over(marker: Path) -> bool:
     try:
         with marker.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _mark_as_lost(marker.parent, marker.stem)
             marker.unlink(missing_ok=True)
     except FileNotFoundError:
         return True
     except BlockingIOError:
         return False
     return True
+
+
+def _mark_as_lost(folder: Path, name: str) -> None:
+    if any(folder.glob("*" + INSTANCE)):  # else there is nothing that could be taken for the whole
+        (folder / (name + _LOST)).touch()

@@ -173,12 +173,9 @@ def test_a_sender_is_connected_until_its_mark_is_let_go_and_a_dead_ones_mark_doe
         assert spool.is_sender_connected(FOLDER)
     assert not spool.is_sender_connected(FOLDER)
 
-    child = os.fork()
-    if child == 0:  # dies without letting go, as kill -9 would have it
-        spool.sender_connected(KEY.series_uid).__enter__()
-        os._exit(0)
-    os.waitpid(child, 0)
+    die_in_mid_association(spool)
     assert not spool.is_sender_connected(FOLDER)
+    assert not spool.has_broken_off(FOLDER)  # it brought nothing
 
 
 def test_a_sweep_removes_what_was_never_acknowledged_and_nothing_else(spool: Spool, tmp_path: Path) -> None:
@@ -318,3 +315,25 @@ def test_an_association_that_broke_off_is_remembered_until_another_brings_the_se
     with spool.sender_connected(KEY.series_uid):
         assert not spool.has_broken_off(FOLDER)
     assert not spool.has_broken_off(FOLDER)
+
+
+def test_what_a_dead_process_had_begun_to_receive_counts_as_broken_off(spool: Spool) -> None:
+    spool.put(KEY, TRANSPORT, DATASET)
+    die_in_mid_association(spool)
+    assert not spool.is_sender_connected(FOLDER)
+    assert spool.has_broken_off(FOLDER)
+
+    die_in_mid_association(spool)
+    with spool.sender_connected(KEY.series_uid):
+        pass
+    assert not spool.is_sender_connected(FOLDER)
+    assert not spool.has_broken_off(FOLDER)  # the association that came after it brought the rest
+
+
+def die_in_mid_association(spool: Spool) -> None:
+    child = os.fork()
+    if child == 0:  # dies without letting go, as kill -9 would have it
+        mark = spool.sender_connected(KEY.series_uid)
+        mark.__enter__()
+        os._exit(0)
+    os.waitpid(child, 0)
