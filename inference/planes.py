@@ -71,7 +71,13 @@ def along(volume: Tensor, function: Sliced, axis: int, *, seen: int = 1, at_once
 
 
 def fused(
-    volume: Tensor, function: Sliced, *, axes: Sequence[int] = AXES, seen: int = 1, at_once: int = AT_ONCE
+    volume: Tensor,
+    function: Sliced,
+    *,
+    axes: Sequence[int] = AXES,
+    weights: Sequence[Tensor] | None = None,
+    seen: int = 1,
+    at_once: int = AT_ONCE,
 ) -> Tensor:
     """Run a function on the slices of several planes, and return the mean of what the planes give.
 
@@ -81,8 +87,16 @@ def fused(
         As in `along`.
     axes
         Along which the volume is cut, in turn.
+    weights
+        One for each of `axes`, shape (slices along it,), above 0: how much its slices count. None: all as much.
     """
-    return torch.stack([along(volume, function, axis, seen=seen, at_once=at_once) for axis in axes]).mean(dim=0)
+    total, whole = torch.zeros_like(volume), volume.new_zeros(1, 1, 1)
+    for number, axis in enumerate(axes):
+        made = along(volume, function, axis, seen=seen, at_once=at_once)
+        counted = made.new_ones(1) if weights is None else weights[number]
+        share = counted.reshape([-1 if each == axis else 1 for each in AXES])
+        total, whole = total + share * made, whole + share
+    return total / whole
 
 
 def on_canvas(function: Sliced, side: int, *, outside: float) -> Sliced:

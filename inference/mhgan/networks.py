@@ -265,6 +265,10 @@ class StyleEncoder(_Judge):
     def __init__(self, sizes: Sizes, domains: int) -> None:
         super().__init__(sizes, domains, STYLE)
 
+    def every(self, x: Tensor) -> Tensor:
+        """Return what every branch reads: shape (batch, domains, `STYLE`)."""
+        return _every(self.branches, self.layers(x))
+
 
 class Discriminator(_Judge):
     """Tells real slices of a domain from made ones: scores of shape (batch, 1), unbounded."""
@@ -291,8 +295,11 @@ def _dense(given: int, widths: Sequence[int]) -> nn.Sequential:
 
 
 def _of_domain(branches: nn.ModuleList, shared: Tensor, domain: Tensor) -> Tensor:
-    every = torch.stack([branch(shared) for branch in branches], dim=1)
-    return every[torch.arange(len(domain), device=domain.device), domain]
+    return _every(branches, shared)[torch.arange(len(domain), device=domain.device), domain]
+
+
+def _every(branches: nn.ModuleList, shared: Tensor) -> Tensor:
+    return torch.stack([branch(shared) for branch in branches], dim=1)
 
 
 def _bias(layer: nn.Conv2d) -> Tensor:

@@ -20,6 +20,13 @@ CLIP = 4.0
 """Standard deviations from the mean of the head beyond which intensities are clipped; what is left is divided by it."""
 
 
+FULL = 0.3
+"""Part of the head's area in the largest slice of a plane from which on a slice is trained on, and counts in full."""
+
+_LEAST = 0.01
+"""What a slice with next to nothing of the head counts: only where no plane has more does that matter."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sight:
     """A head as the networks see it.
@@ -64,6 +71,22 @@ def normalised(voxels: Float32Array, inside: BoolArray) -> tuple[Float32Array, f
     mean, spread = float(voxels[inside].mean(dtype=np.float64)), float(voxels[inside].std(dtype=np.float64))
     shown = np.clip((voxels - np.float32(mean)) * np.float32(1 / (spread * CLIP)), -1, 1)
     return np.asarray(shown, np.float32), mean, spread
+
+
+def span(inside: BoolArray, axis: int) -> tuple[int, int]:
+    """Return the first slice along an axis that shows enough of a head, and the one after the last."""
+    full = np.flatnonzero(_areas(inside, axis) >= FULL)
+    return int(full[0]), int(full[-1]) + 1
+
+
+def counted(inside: BoolArray, axis: int) -> Float32Array:
+    """Return how much each slice along an axis counts where planes are fused, above 0 to 1; shape (slices,)."""
+    return np.asarray(np.clip(_areas(inside, axis) / FULL, _LEAST, 1) ** 2, np.float32)
+
+
+def _areas(inside: BoolArray, axis: int) -> Float64Array:
+    areas = inside.sum(axis=tuple(other for other in range(3) if other != axis))
+    return np.asarray(areas / areas.max())
 
 
 def natively(made: Float32Array, sight: Sight, volume: Volume, *, floor: float) -> tuple[Float32Array, float]:

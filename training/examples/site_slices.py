@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,17 +14,15 @@ from rich.progress import track
 
 from inference.errors import ModelRefused
 from inference.mhgan.networks import LATENT, SEEN
-from inference.mhgan.sight import SIDE, sight_of
-from inference.volume import BoolArray, Volume
+from inference.mhgan.sight import SIDE, sight_of, span
+from inference.planes import AXES
+from inference.volume import Volume
 from training.evaluate.people import coarser
 from training.evaluate.real import read_real
 from training.examples.sources import people
 from training.simulate.head import Head
 from training.simulate.scan import scan
 from training.simulate.sites import SITES
-
-_FEWEST_OF_LARGEST = 0.3
-"""A slice is shown if it has this part of the head's area in the largest slice of its plane."""
 
 _COARSE_MM = 2.0
 _MIRRORED = (0, 1)
@@ -159,7 +157,7 @@ class SiteSlices:
 
     def _one(self, rng: np.random.Generator) -> Arrays:
         own, target = rng.integers(len(self._scans), size=2)
-        axis = int(rng.integers(3))
+        axis = int(rng.integers(len(AXES)))
         drawn = {"source": self._slices(rng, int(own), axis, SEEN + 1)}
         for name in ("reference", "other"):
             drawn[name] = self._slices(rng, int(target), axis, SEEN)
@@ -217,18 +215,12 @@ def _keep(volume: Volume, person: str, path: Path) -> None:
     """Write a scan under another name first: one that is there is whole."""
     seen = sight_of(volume)
     partial = path.with_suffix(".partial.npz")
-    spans = np.array([_span(seen.head.inside, axis) for axis in range(3)])
+    spans = np.array([span(seen.head.inside, axis) for axis in AXES])
     np.savez(
         partial, allow_pickle=False,
         voxels=seen.voxels.astype(np.float16), floor=seen.floor, spans=spans, person=person,
     )  # fmt: skip
     partial.rename(path)
-
-
-def _span(inside: BoolArray, axis: int) -> tuple[int, int]:
-    area = inside.sum(axis=tuple(other for other in range(3) if other != axis))
-    full = np.flatnonzero(area > _FEWEST_OF_LARGEST * area.max())
-    return int(full[0]), int(full[-1]) + 1
 
 
 def _path(cache: Path, site: str, name: str) -> Path:
@@ -255,10 +247,3 @@ def _read_site(name: str, paths: Sequence[Path], watched: set[str]) -> Site:
 def _read(path: Path) -> SiteScan:
     with np.load(path, allow_pickle=False) as held:
         return SiteScan(str(held["person"]), held["voxels"], float(held["floor"]), held["spans"])
-
-
-def scans_of(sites: Sequence[Site]) -> Iterator[tuple[str, SiteScan]]:
-    """Yield (site, scan) of all that is trained on."""
-    for site in sites:
-        for each in site.train:
-            yield site.name, each

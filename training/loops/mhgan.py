@@ -6,7 +6,7 @@ A run is a folder as in `training.loops.run`, and ``samples`` in it: slices of h
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -130,14 +130,15 @@ class MhGan:
 
     def _made(self, name: str) -> nn.Module:
         sizes, domains = self._config.sizes, len(self._sites)
-        network: nn.Module = {
+        kinds: Mapping[str, Callable[[], nn.Module]] = {
             "generator": lambda: Generator(sizes),
             "mapping": lambda: MappingNetwork(sizes, domains),
             "encoder": lambda: StyleEncoder(sizes, domains),
             "judge": lambda: Discriminator(sizes, domains),
-        }[name]()
+        }
+        network = kinds[name]()
         begin(network)
-        return network.to(self._device, memory_format=torch.channels_last)
+        return network.to(self._device)
 
     def _twice(self, name: str, keep: float) -> Averaged:
         return Averaged(self._made(name), self._made(name), keep)
@@ -319,15 +320,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = read_config(Config, options.config)
     if options.seed is not None:
         config = replace(config, seed=options.seed)
-    sites = _sites(config, options.data, options.cache, options.sites)
+    sites = sites_of(config, options.data, options.cache, options.sites)
     train(
         config, options.run, sites,
         resume=options.resume, fraction=options.fraction, workers=options.workers, device=choose(options.device),
     )  # fmt: skip
 
 
-def _sites(config: Config, data: Path | None, cache: Path, real: Path | None) -> list[Site]:
-    """Return the simulated sites, unless the configuration has no heads for them, and the real ones."""
+def sites_of(config: Config, data: Path | None, cache: Path, real: Path | None) -> list[Site]:
+    """Return the domains: the simulated sites, unless the configuration has no heads for them, then the real ones.
+
+    Parameters
+    ----------
+    config
+        How many heads.
+    data
+        Folder of real data, for its label maps.
+    cache
+        For prepared scans.
+    real
+        A folder of scans a site.
+    """
     simulated = (
         simulated_sites(data, cache, procedural=config.procedural_heads, deformations=config.deformations)
         if config.procedural_heads

@@ -46,6 +46,13 @@ def test_a_plane_that_disagrees_weighs_a_third() -> None:
     assert fused(volume, lambda part: part + next(calls), at_once=4).unique().tolist() == [3.0]
 
 
+def test_a_slice_counts_as_much_as_its_weight() -> None:
+    volume, calls = torch.zeros(2, 1, 1), iter((6.0, 0.0, 3.0))
+    weights = [torch.tensor([1.0, 2.0]), torch.tensor([1.0]), torch.tensor([1.0])]
+    made = fused(volume, lambda part: part + next(calls), weights=weights)
+    torch.testing.assert_close(made[:, 0, 0], torch.tensor([(6 + 0 + 3) / 3, (12 + 0 + 3) / 4]))
+
+
 def test_every_plane_is_seen_on_the_same_canvas() -> None:
     seen = []
 
