@@ -36,7 +36,8 @@ class Sight:
     head
         In the frame of 2 mm.
     voxels
-        Shape `inference.bounded.frame.SHAPE`, -1 to 1.
+        Shape `inference.bounded.frame.SHAPE`, -1 to 1; the air around the head is black: its noise, and where the field
+        of view ends, tell a site, and are no style.
     mean, spread
         Of the head's voxels, in the unit of the scan.
     """
@@ -49,7 +50,7 @@ class Sight:
     @property
     def floor(self) -> float:
         """What black is shown as."""
-        return max(-self.mean / self.spread / CLIP, -1.0)
+        return black_of(self.mean, self.spread)
 
 
 def sight_of(volume: Volume) -> Sight:
@@ -66,10 +67,16 @@ def sight_of(volume: Volume) -> Sight:
     return Sight(head, voxels, mean, spread)
 
 
+def black_of(mean: float, spread: float) -> float:
+    """Return what black is shown as, given mean and standard deviation of a head."""
+    return max(-mean / spread / CLIP, -1.0)
+
+
 def normalised(voxels: Float32Array, inside: BoolArray) -> tuple[Float32Array, float, float]:
-    """Return voxels with those inside at mean 0 and standard deviation 1 / `CLIP`, clipped; and mean and deviation."""
+    """Return voxels as they are shown, and mean and standard deviation of those inside, in the unit of the scan."""
     mean, spread = float(voxels[inside].mean(dtype=np.float64)), float(voxels[inside].std(dtype=np.float64))
     shown = np.clip((voxels - np.float32(mean)) * np.float32(1 / (spread * CLIP)), -1, 1)
+    shown[~inside] = black_of(mean, spread)
     return np.asarray(shown, np.float32), mean, spread
 
 
@@ -93,7 +100,7 @@ def natively(made: Float32Array, sight: Sight, volume: Volume, *, floor: float) 
     """Bring what the networks made of a head to the grid of the scan, in the scale of looks.
 
     Only what was changed is interpolated: y - g x, with g the ratio of the spreads of y and x. The scan itself, times
-    g, gives the rest, so that what is finer than the frame, or was clipped, stays.
+    g, gives the rest, so that what is finer than the frame, or was clipped, stays. Nothing is changed in the air.
 
     Parameters
     ----------
@@ -108,11 +115,11 @@ def natively(made: Float32Array, sight: Sight, volume: Volume, *, floor: float) 
     -------
     Shape of the volume, the anchor of deep tissue at `TOP`; and g, in parts of the mere scale.
     """
-    black = made - np.float32(floor)
+    black = np.where(sight.head.inside, made - np.float32(floor), np.float32(0))
     scale = TOP / sight.head.profile_of(black).anchor
     wanted = black * np.float32(scale)
     gain = scale * float(made[sight.head.inside].std() / (sight.voxels[sight.head.inside].std() * sight.spread * CLIP))
-    shown = sight.voxels * np.float32(sight.spread * CLIP) + np.float32(sight.mean)
+    shown = (sight.voxels - np.float32(sight.floor)) * np.float32(sight.spread * CLIP)
     change = wanted - np.float32(gain) * shown
     voxels = _interpolated(change, sight.head.affine, volume)
     voxels += np.float32(gain) * volume.voxels

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from inference.bounded.frame import SHAPE
 from inference.errors import ModelRefused
 from inference.mhgan.networks import LATENT, SEEN
 from inference.mhgan.sight import SIDE, sight_of, span
@@ -25,6 +26,10 @@ from training.simulate.scan import scan
 from training.simulate.sites import SITES
 
 _COARSE_MM = 2.0
+_CUT, _CUT_SLOPE = (-10, 40), 0.15
+"""Lowest and highest slice of the frame at which a field of view may end, and how much it may be tilted: drawn for
+every head, for where a field of view ends tells a site, and is no style."""
+
 _MIRRORED = (0, 1)
 """Axes whose slices have the patient's left and right along their columns."""
 
@@ -173,7 +178,17 @@ class SiteSlices:
         found = np.moveaxis(chosen.voxels, axis, 0)[start : start + count].astype(np.float32)
         if axis in _MIRRORED and rng.random() < 0.5:
             found = found[:, :, ::-1]
+        if axis:
+            found = np.where(_cut(rng, found.shape, axis, start), np.float32(chosen.floor), found)
         return on_square(found, self._side, chosen.floor)
+
+
+def _cut(rng: np.random.Generator, shape: tuple[int, ...], axis: int, start: int) -> NDArray[np.bool_]:
+    """Return what of some slices lies below the end of a field of view; rows run upwards."""
+    end, slope = rng.uniform(*_CUT), rng.uniform(-_CUT_SLOPE, _CUT_SLOPE)
+    across = start + np.arange(shape[0])[:, None, None] if axis == 1 else np.arange(shape[2])  # to the back
+    height = np.arange(shape[1])[:, None]
+    return np.asarray(np.broadcast_to(height < end + slope * (across - SHAPE[1] / 2), shape))
 
 
 def on_square(slices: NDArray[np.float32], side: int, outside: float) -> NDArray[np.float32]:
