@@ -169,7 +169,19 @@ def _trained(images: Tensor, second: Tensor, epochs: int) -> ResNet:
             loss.backward()
             optimizer.step()
             schedule.step()
+    _settle(network, images)
     return network
+
+
+@torch.no_grad()
+def _settle(network: ResNet, images: Tensor) -> None:
+    """Measure the statistics of the normalisation anew: after few steps, the running ones are those of earlier weights."""
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.reset_running_stats()
+            layer.momentum = None  # a mean over all that follows
+    for part in images.split(_AT_ONCE):
+        network(part)
 
 
 @torch.no_grad()
