@@ -29,7 +29,8 @@ from inference.models.mhgan import read_networks
 from training.evaluate.real import data_folder
 from training.examples.site_slices import Site
 from training.landmarks import coarse, heads_of, pin, write_reference
-from training.loops.mhgan import Config, sites_of
+from training.loops.mhgan import sites_of
+from training.loops.mhgan_config import Config
 from training.loops.run import WEIGHTS, read_config
 
 TEMPLATE = Path(__file__).parent / "bundles" / "harmonize-mhgan"

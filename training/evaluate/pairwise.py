@@ -175,7 +175,7 @@ def _trained(images: Tensor, second: Tensor, epochs: int) -> ResNet:
 
 @torch.no_grad()
 def _settle(network: ResNet, images: Tensor) -> None:
-    """Measure the statistics of the normalisation anew: after few steps, the running ones are those of earlier weights."""
+    """Measure the statistics of the normalisation anew: the running ones of a short training are of earlier weights."""
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.reset_running_stats()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ every head, for where a field of view ends tells a site, and is no style."""
 
 _MIRRORED = (0, 1)
 """Axes whose slices have the patient's left and right along their columns."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -108,11 +111,13 @@ def folder_sites(folder: Path, cache: Path) -> list[Site]:
     Raises
     ------
     ValueError
-        When a site has fewer than two heads.
+        When a site has fewer than two heads, or its name cannot be that of a target, or is that of a virtual site.
     """
     cache.mkdir(parents=True, exist_ok=True)
     sites = []
     for site in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if not _NAME.fullmatch(site.name) or site.name in SITES:
+            raise ValueError(f"{site}: rename it: a-z, 0-9, '.' and '-', and none of {', '.join(SITES)}")
         paths = [_kept_real(site, place, cache) for place in sorted(site.iterdir())]
         found = [path for path in paths if path is not None]
         if len(found) < 2:

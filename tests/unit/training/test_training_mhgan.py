@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 
 from inference.mhgan.networks import LATENT, STYLE, Discriminator, Generator, MappingNetwork, StyleEncoder, begin
 from training.examples.site_slices import Site, SiteScan, SiteSlices, on_square
-from training.loops.mhgan import Config, train
+from training.loops.mhgan import train
+from training.loops.mhgan_config import Config
 from training.loops.run import Averaged, read_config
 from training.objectives.mhgan import (
     Weights,

@@ -21,6 +21,7 @@ from training import export_mhgan, mhgan_styles
 from training.examples import site_slices
 from training.examples.site_slices import SiteSlices, folder_sites, simulated_sites
 from training.loops import mhgan
+from training.loops.mhgan_config import Config
 from training.loops.run import read_config
 from training.simulate.head import Head
 from training.simulate.sites import SITES
@@ -49,11 +50,11 @@ def made(tmp_path_factory: pytest.TempPathFactory, real: Path) -> Path:
     """Return the bundle of a tiny run on two real sites, by the commands that people use."""
     folder = tmp_path_factory.mktemp("made")
     tiny = replace(
-        read_config(mhgan.Config, CONFIG), steps=2, batch=2, width=4, judge_width=4, widest=8, halvings=1, bottleneck=2,
+        read_config(Config, CONFIG), steps=2, batch=2, width=4, judge_width=4, widest=8, halvings=1, bottleneck=2,
         hidden=8, procedural_heads=0, log_every=1, save_every=1, validate_every=2, validation_batches=1,
     )  # fmt: skip
     config = folder / "tiny.yaml"
-    config.write_text("".join(f"{name}: {getattr(tiny, name)}\n" for name in mhgan.Config.__slots__))
+    config.write_text("".join(f"{name}: {getattr(tiny, name)}\n" for name in Config.__slots__))
     told = [
         "--config",
         str(config),
@@ -94,6 +95,13 @@ def test_scans_of_a_person_are_on_one_side_and_prepared_once(real: Path, tmp_pat
 def test_a_site_of_one_person_is_refused(tmp_path: Path) -> None:
     _write_nifti(phantom.head(), tmp_path / "sites" / "lonely" / "p0.nii")
     with pytest.raises(ValueError, match="two people or more"):
+        folder_sites(tmp_path / "sites", tmp_path / "cache")
+
+
+@pytest.mark.parametrize("name", ["Our Scanner", "ge-15t"])
+def test_a_site_that_no_target_can_be_named_after_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "sites" / name).mkdir(parents=True)
+    with pytest.raises(ValueError, match="rename it"):
         folder_sites(tmp_path / "sites", tmp_path / "cache")
 
 
