@@ -45,7 +45,7 @@ class Sizes:
     hidden
         Of the mapping network; 512 in the seed.
     side
-        Rows and columns of slices; 256 in the seed.
+        Rows and columns of slices; 256 in StarGAN v2.
     residual
         Whether the generator adds to what it sees: 1, or gives all of the slice: 0, as in the seed.
     fold
@@ -167,6 +167,7 @@ class Generator(nn.Module):
         channels = sizes.channels
         pairs = list(pairwise(channels))
         half = sizes.bottleneck // 2
+        self.side = sizes.side
         self._residual = bool(sizes.residual)
         folded = SEEN * sizes.fold**2
         self._fold = sizes.fold
@@ -236,6 +237,7 @@ class _Judge(nn.Module):
 
     def __init__(self, sizes: Sizes, domains: int, given: int) -> None:
         super().__init__()
+        self.side = sizes.side
         channels = sizes.judge_channels
         last = channels[-1]
         pairs = pairwise(channels)

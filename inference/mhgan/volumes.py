@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inference.mhgan.networks import SEEN, Generator, StyleEncoder
-from inference.mhgan.sight import SIDE, Sight, counted
+from inference.mhgan.sight import Sight, counted
 from inference.mhgan.style import Style
 from inference.planes import AXES, fused, on_canvas, stacks
 from inference.volume import Float32Array
@@ -35,7 +35,7 @@ def in_style(generator: Generator, sight: Sight, style: Style, *, device: str) -
 
     weights = [torch.from_numpy(counted(sight.head.inside, axis)).to(device) for axis in AXES]
     volume = torch.from_numpy(sight.voxels).to(device)
-    shown = on_canvas(made, SIDE, outside=sight.floor)
+    shown = on_canvas(made, generator.side, outside=sight.floor)
     return np.asarray(fused(volume, shown, weights=weights, seen=SEEN).cpu().numpy())
 
 
@@ -69,7 +69,7 @@ def read_styles(
         read.append(encoder.every(part.contiguous()))
         return part
 
-    shown = on_canvas(kept, SIDE, outside=floor)
+    shown = on_canvas(kept, encoder.side, outside=floor)
     for axis, (first, end) in zip(AXES, spans, strict=True):
         for part in stacks(volume.narrow(axis, int(first), int(end - first)), axis, seen=SEEN):
             shown(part)

@@ -70,7 +70,7 @@ def test_both_configurations_can_be_read_and_the_seeds_is_at_the_seeds_width() -
     config = read_config(Config, CONFIGS / "mhgan-seed.yaml")
     sizes = config.sizes
     assert sizes.channels == [64, 128, 256, 512, 512]
-    assert len(sizes.judge_channels) == 7  # six halvings, 256 to 4
+    assert sizes.judge_channels == [64, 128, 256, 512, 512, 512]  # five halvings, 128 to 4
     assert (config.previous, config.temporal) == (1.0, 0.5)
     assert read_config(Config, CONFIGS / "mhgan.yaml").weights.previous == 1.0
 
