@@ -1,4 +1,4 @@
-# make demo | make test | make lint | make fuzz | make bench | make evaluate | make train-bounded | make train-ct | make docs; each makes .venv first when it is not there.
+# make demo | make test | make lint | make fuzz | make bench | make evaluate | make train-bounded | make train-mhgan | make train-ct | make docs; each makes .venv first when it is not there.
 SHELL := /bin/bash
 PYTHON ?= python3
 EXTRAS ?= dev
@@ -21,7 +21,7 @@ KILLS ?= 200
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint chaos fuzz bench evaluate train-bounded train-ct docs clean
+.PHONY: help install demo test lint chaos fuzz bench evaluate train-bounded train-mhgan train-ct docs clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -61,6 +61,10 @@ evaluate: $(STAMP)  ## all models against known truth, SET=quick|default|full; M
 
 train-bounded: $(STAMP)  ## train the default harmonizer (an hour or more); RESUME=1: go on; FRACTION=0.05; DATA=folder; RUN=folder
 	@$(BIN)/python -m training.loops.bounded --run '$(RUN)' --fraction $(FRACTION) $(if $(DATA),--data '$(DATA)') $(if $(RESUME),--resume) $(if $(filter command line,$(origin SEED)),--seed $(SEED))
+
+train-mhgan: MHGAN_RUN = $(if $(filter command line,$(origin RUN)),$(RUN),build/mhgan)
+train-mhgan: $(STAMP)  ## train the multi-harmonization GAN (hours); RESUME=1: go on; FRACTION=0.05; DATA=folder; SITES=folder of scans a site; RUN=folder; CONFIG=file
+	@$(BIN)/python -m training.loops.mhgan --config '$(or $(CONFIG),training/configs/mhgan.yaml)' --run '$(MHGAN_RUN)' --fraction $(FRACTION) $(if $(DATA),--data '$(DATA)') $(if $(SITES),--sites '$(SITES)') $(if $(RESUME),--resume) $(if $(filter command line,$(origin SEED)),--seed $(SEED))
 
 # `unet`, or a configuration beside it: pix2pix, pix2pix-stable, pix2pix-wasserstein, cyclegan, wolterink
 train-ct: CT = $(if $(filter command line,$(origin MODEL)),$(MODEL),unet)

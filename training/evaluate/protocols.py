@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from training.evaluate.bench import rows_of
-from training.evaluate.classifier import Classifier, Slices, classifiers, pair_accuracies
+from training.evaluate.classifier import Slices
 from training.evaluate.contestants import Contestant
 from training.evaluate.e2 import SiteCase, slices_path
+from training.evaluate.pairwise import Judge, judges
 from training.evaluate.results import Row
 from training.evaluate.splits import Side
 from training.evaluate.trial import Label
@@ -36,14 +37,14 @@ def classified(
     untouched
         Among them, the one that leaves images as they are but for a factor: frozen classifiers learn from its slices.
     epochs
-        Of the network.
+        Of the networks.
 
     Yields
     ------
     Accuracies of slices, in percent: ``frozen_<classifier>`` of one that learned from images as they are, and
     ``retrained_<classifier>`` of one that learned from the contestant's results; a row a pair of sites.
     """
-    makers = classifiers(len(SITES), epochs)
+    makers = judges(len(SITES), epochs)
     frozen = {name: make() for name, make in makers.items()}
     for classifier in frozen.values():
         classifier.fit(_slices(cases, untouched, folder, "train"))
@@ -55,12 +56,12 @@ def classified(
         yield _rows(contestant, test, {"frozen": frozen, "retrained": retrained})
 
 
-def _rows(contestant: Contestant, test: Slices, judges: Mapping[str, Mapping[str, Classifier]]) -> list[Row]:
+def _rows(contestant: Contestant, test: Slices, asked: Mapping[str, Mapping[str, Judge]]) -> list[Row]:
     sites = list(SITES)
     values: dict[tuple[int, int], dict[str, float]] = defaultdict(dict)
-    for how, by_name in judges.items():
-        for name, classifier in by_name.items():
-            for pair, accuracy in pair_accuracies(classifier.scores(test.images), test.sites).items():
+    for how, by_name in asked.items():
+        for name, judge in by_name.items():
+            for pair, accuracy in judge.accuracies(test).items():
                 values[pair][f"{how}_{name}_percent"] = 100 * accuracy
     return [
         row

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.stats import wilcoxon
 
 from training.evaluate.contestants import CLASSICAL
+from training.evaluate.pairwise import SEEDS
 from training.evaluate.results import REFUSED, Row, by_metric
 
 FEWEST_PAIRS = 6
@@ -44,7 +45,7 @@ _STRUCTURE: Measures = {
 }
 _ACCURACIES: Measures = {
     f"{how}_{name}_percent": (f"{name}, {how}, %", 1)
-    for name in ("network", "statistics")
+    for name in ("network", "statistics", "resnet")
     for how in ("frozen", "retrained")
 }
 
@@ -89,6 +90,7 @@ def protocol_report(rows: Iterable[Row]) -> str:
     ]
     for metric, (title, _) in _ACCURACIES.items():
         parts += [f"By pair: {title}:\n", markdown(*families(by_metric(pairs, metric)))]
+    parts += ["What the seed reports of its own images, by pair, ResNet-50, %:\n", markdown(*_seeds())]
     parts += [
         "## Is the anatomy kept?\n",
         f"{len({row.case for row in tested})} scans of {len({row.subject for row in tested})} held-out people.\n",
@@ -98,6 +100,15 @@ def protocol_report(rows: Iterable[Row]) -> str:
     if refused:
         parts += ["Not taken:\n", markdown(*refusals(refused))]
     return "\n".join(parts)
+
+
+def _seeds() -> tuple[Sequence[str], Table]:
+    names = sorted(SEEDS)
+    body = [
+        [title, f"{np.mean([SEEDS[name][k] for name in names]):.1f}", *(f"{SEEDS[name][k]:.1f}" for name in names)]
+        for k, title in enumerate(("before", "after"))
+    ]
+    return ["", "mean", *names], body
 
 
 def _section(rows: list[Row]) -> str:

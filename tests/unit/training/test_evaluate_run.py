@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import mhgan_bundle
 import numpy as np
 import pytest
 
@@ -123,6 +124,16 @@ def test_a_contrast_outside_of_the_contract_is_refused_with_its_reason(trial: Tr
     (nyul,) = harmonizers(["harmonize-nyul"], [])
     with pytest.raises(ModelRefused, match="the contrast is DIFFUSION"):
         nyul.harmonized(trial, contrast="DIFFUSION")
+
+
+def test_a_model_that_takes_no_looks_is_given_the_name_of_the_scanner(trial: Trial, tmp_path: Path) -> None:
+    mhgan_bundle.write(tmp_path)
+    (model,) = harmonizers([mhgan_bundle.NAME], [tmp_path])
+    made = model.harmonized(trial, contrast="T1")
+    assert made.voxels.shape == trial.truth.voxels.shape
+    assert np.corrcoef(made.voxels[trial.mask], trial.source.voxels[trial.mask])[0, 1] > 0.95
+    with pytest.raises(ModelRefused, match="no target of this name"):
+        model.harmonized(replace(trial, target=None), contrast="T1")
 
 
 def row(model: str, subject: str, value: float, *, family: str = "exp") -> Row:
