@@ -60,15 +60,12 @@ class MrflowModel:
         refuse_uniform(source)
         scale = 1 / source.anchor
         before = np.clip(seen.voxels * np.float32(scale), 0, np.float32(BRIGHTEST))
-        change = change_of(before, self._through(flow, before), seen, smooth_mm=self._settings.smooth_mm)
+        change = change_of(before, self._through(flow, before), seen, self._settings)
         voxels = apply_change(volume, change, seen, scale=scale)
         voxels *= np.float32(TOP)
         output = self._manifest.output
         np.clip(voxels, *output.range, out=voxels)
-        inner = change.log_gain[seen.inside]
-        numbers = {"mean_log_gain": float(np.abs(inner).mean()), "largest_log_gain": float(np.abs(inner).max()),
-                   "at_bound": change.bounded}  # fmt: skip
-        return Result(Volume(voxels, volume.affine.copy(), output.unit), numbers)
+        return Result(Volume(voxels, volume.affine.copy(), output.unit), {"at_bound": change.bounded})
 
     def _through(self, flow: Flow, before: Float32Array) -> Float32Array:
         def iterated(slices: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Layers that see the condition: couplings, where one half of the channels sets how the other is mapped, and injectors."""
+"""Layers that see the condition: couplings, where half of the channels sets how the rest is mapped, and injectors."""
 
 from __future__ import annotations
 
@@ -86,7 +86,9 @@ class SplineCoupling(nn.Module):
         return torch.cat([kept, spline.inverse(mapped, self._splines(kept, context))], dim=1)
 
     def _splines(self, kept: Tensor, context: Tensor | None) -> Tensor:
-        return self.network(beside(kept, context)).unflatten(1, (self._mapped, -1)).movedim(2, -1)
+        raw = self.network(beside(kept, context))
+        splines: Tensor = raw.unflatten(1, (self._mapped, -1)).movedim(2, -1)
+        return splines
 
 
 COUPLINGS: Mapping[str, type[AffineCoupling] | type[SplineCoupling]] = {

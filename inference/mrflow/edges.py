@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -62,10 +63,11 @@ class EdgeNetwork(nn.Module):
     def __init__(self, widths: Sequence[int], context: int, levels: int) -> None:
         super().__init__()
         before = [4 * CHANNELS, *widths[:-1]]
-        self.down = nn.ModuleList(
-            [_block(seen if level == 0 else 4 * seen, width) for level, (seen, width) in enumerate(zip(before, widths, strict=True))]
-        )
-        self.up = nn.ModuleList([_block(wide + fine, fine) for fine, wide in zip(widths, widths[1:], strict=False)])
+        self.down = nn.ModuleList([
+            _block(seen if level == 0 else 4 * seen, width)
+            for level, (seen, width) in enumerate(zip(before, widths, strict=True))
+        ])  # fmt: skip
+        self.up = nn.ModuleList([_block(wide + fine, fine) for fine, wide in pairwise(widths)])
         self.told = nn.ModuleList([nn.Conv2d(width, context, 1) for width in widths[:levels]])
 
     def forward(self, slices: Tensor) -> list[Tensor]:
@@ -83,5 +85,6 @@ class EdgeNetwork(nn.Module):
 
 def _block(seen: int, width: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(seen, width, 3, padding=1), nn.LeakyReLU(0.1), nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(0.1)
-    )
+        nn.Conv2d(seen, width, 3, padding=1), nn.LeakyReLU(0.1),
+        nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(0.1),
+    )  # fmt: skip

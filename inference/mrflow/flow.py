@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
+from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -79,6 +81,45 @@ class Step(nn.Module):
         return self.norm.inverse(self.mixing.inverse(y))
 
 
+class Level(nn.Module):
+    """One level: squeeze, some steps, and the half that leaves, all of it at the last level.
+
+    Parameters
+    ----------
+    channels
+        Before it squeezes.
+    shape
+        Of the flow.
+    last
+        Whether nothing goes on.
+    """
+
+    def __init__(self, channels: int, shape: FlowShape, *, last: bool) -> None:
+        super().__init__()
+        channels *= 4
+        self.kept = 0 if last else channels // 2
+        self.steps = nn.ModuleList([Step(channels, shape) for _ in range(shape.steps)])
+        self.split = Split(self.kept, channels - self.kept, shape.context, shape.width)
+
+    def forward(self, x: Tensor, told: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the latent of this level, what goes on, and the log determinant, shape (batch,)."""
+        x, total = squeezed(x), x.new_zeros(len(x))
+        for step in self.steps:
+            x, log_det = step(x, told)
+            total = total + log_det
+        x, leaving = x[:, : self.kept], x[:, self.kept :]
+        z, log_det = self.split(leaving, _seen(x, told, leaving))
+        return z, x, total + log_det
+
+    def inverse(self, z: Tensor, x: Tensor | None, told: Tensor | None) -> Tensor:
+        """Undo `forward`; x is None at the last level."""
+        x = z[:, :0] if x is None else x
+        x = torch.cat([x, self.split.inverse(z, _seen(x, told, z))], dim=1)
+        for step in reversed(list(self.steps.children())):
+            x = cast(Step, step).inverse(x, told)
+        return unsqueezed(x)
+
+
 class Flow(nn.Module):
     """An invertible map between slices and latents.
 
@@ -92,14 +133,11 @@ class Flow(nn.Module):
         super().__init__()
         self.shape = shape
         self.edges = EdgeNetwork(shape.edge_widths, shape.context, shape.levels) if shape.context else None
-        self.steps, self.splits = nn.ModuleList(), nn.ModuleList()
-        channels = 1
+        made, channels = [], 1
         for level in range(shape.levels):
-            channels *= 4
-            self.steps.append(nn.ModuleList([Step(channels, shape) for _ in range(shape.steps)]))
-            kept = 0 if level == shape.levels - 1 else channels // 2
-            self.splits.append(Split(kept, channels - kept, shape.context, shape.width))
-            channels = kept
+            made.append(Level(channels, shape, last=level == shape.levels - 1))
+            channels = made[-1].kept
+        self.levels = nn.ModuleList(made)
 
     def context(self, slices: Tensor) -> list[Tensor | None]:
         """Return the condition at each level, finest first, from slices as in `inference.mrflow.edges.edges`."""
@@ -115,44 +153,34 @@ class Flow(nn.Module):
         context
             As `context` gives it.
         """
-        latents, total = [], x.new_zeros(len(x))
-        for steps, split, told in zip(self.steps, self.splits, context, strict=True):
-            x = squeezed(x)
-            for step in steps:
-                x, log_det = step(x, told)
-                total = total + log_det
-            leaving, x = self._parted(x, last=len(latents) == self.shape.levels - 1)
-            z, log_det = split(leaving, _seen(x, told, leaving))
+        latents: list[Tensor] = []
+        total = x.new_zeros(len(x))
+        for level, told in zip(self.levels, context, strict=True):
+            z, x, log_det = level(x, told)
             total = total + log_det
             latents.append(z)
         return latents, total
 
     def inverse(self, latents: Sequence[Tensor], context: Sequence[Tensor | None]) -> Tensor:
         """Undo `forward`."""
-        x = latents[-1][:, :0]
-        for level in reversed(range(self.shape.levels)):
-            told, z = context[level], latents[level]
-            x = torch.cat([x, self.splits[level].inverse(z, _seen(x, told, z))], dim=1)
-            for step in reversed(self.steps[level]):
-                x = step.inverse(x, told)
-            x = unsqueezed(x)
+        x: Tensor | None = None
+        for level, z, told in reversed(list(zip(self.levels, latents, context, strict=True))):
+            x = cast(Level, level).inverse(z, x, told)
+        if x is None:
+            raise ValueError("a flow needs a level")
         return x
 
     def fit(self, x: Tensor, context: Sequence[Tensor | None]) -> None:
         """Set every `ActNorm` from a first batch, one after another."""
+
         def fitted(norm: nn.Module, given: tuple[Tensor, ...]) -> None:
-            norm.fit(given[0])
+            cast(ActNorm, norm).fit(given[0])
 
         hooks = [module.register_forward_pre_hook(fitted) for module in self.modules() if isinstance(module, ActNorm)]
         with torch.no_grad():
             self(x, context)
         for hook in hooks:
             hook.remove()
-
-    @staticmethod
-    def _parted(x: Tensor, *, last: bool) -> tuple[Tensor, Tensor]:
-        kept = 0 if last else x.shape[1] // 2
-        return x[:, kept:], x[:, :kept]
 
 
 def _seen(kept: Tensor, told: Tensor | None, leaving: Tensor) -> Tensor:
@@ -182,14 +210,15 @@ def read_flow(tensors: Tensors, prefix: str) -> Flow:
     ValueError
         When the weights are not those of a flow.
     """
-    own = {name.removeprefix(prefix): torch.from_numpy(held) for name, held in tensors.items() if name.startswith(prefix)}
-    told = [int(number) for number in own.get("shape", torch.empty(0))]
+    own = {name.removeprefix(prefix): held for name, held in tensors.items() if name.startswith(prefix)}
+    told = [int(number) for number in own.get("shape", ())]
     if len(told) < len(fields(FlowShape)) - 1 or not 0 <= told[0] < len(KINDS):
         raise ValueError(f"the weights tell no flow under {prefix!r}")
     levels, steps, width, context = told[1:5]
     flow = Flow(FlowShape(KINDS[told[0]], levels, steps, width, context, tuple(told[5:])))
+    held = {name: torch.from_numpy(each.astype(np.float32)) for name, each in own.items() if name.startswith("flow.")}
     try:
-        flow.load_state_dict({name[5:]: held.float() for name, held in own.items() if name.startswith("flow.")})
+        flow.load_state_dict({name.removeprefix("flow."): each for name, each in held.items()})
     except RuntimeError as error:
         raise ValueError("the weights are not those of this flow") from error
     return flow

@@ -1,4 +1,4 @@
-"""The iteration of the seed's Eq. 3: towards the source's pattern and still where it is still, then nearer to the target.
+"""The iteration of the seed's Eq. 3: towards the source's pattern, still where it is still, nearer to the target.
 
 Jeong H, Kang DU, Kim J, Lee J. MRFlow: normalizing flow-based MR image harmonization. One round, with f the flow:
 

@@ -44,7 +44,7 @@ class ActNorm(nn.Module):
 
 
 class Mixing(nn.Module):
-    """A square matrix that mixes the channels of every pixel: the invertible 1 x 1 convolution. It begins as a rotation.
+    """A matrix that mixes the channels of every pixel: the invertible 1 x 1 convolution. It begins as a rotation.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a flow changed in the frame, brought to the scan's own grid: a log gain, bounded, and nothing in the air."""
+"""What a flow changed in the frame, brought to the scan's own grid: a bounded log gain, and nothing in the air."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from inference.bounded.frame import FINE_MM, FramedHead
-from inference.volume import Float32Array, Volume
+from inference.mrflow.settings import FlowSettings
+from inference.volume import Float32Array, Float64Array, Volume
 
 MOST_LOG_GAIN = math.log(3)
 """A third to three times the mere scale, the same bounds as the base curve's."""
@@ -20,35 +22,35 @@ _DARK = 0.05
 _FADE_VOXELS = 6
 """Where the frame ends, what was done to each place gives way to what was done to its intensity."""
 
+_BLACK = 1e-3
 _SIGMA_OF_WIDTH = 1 / math.sqrt(8 * math.log(2))
-_BINS = 32
+_BINS, _ROUNDS = 32, 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
-    """What was done to a head.
+    """What was done to a head: a log gain by place and one by intensity.
 
     Attributes
     ----------
-    log_gain
-        Shape of the frame; 0 outside the head.
-    trusted
-        Same shape, 0 to 1: falls off where the frame ends.
-    levels, mean_log_gain
-        Shape (bins,): intensities in parts of the anchor, increasing, and the mean change there: for the neck, where it
-        reaches beyond the frame.
+    places
+        Shape of the frame.
+    levels, curve
+        Shape (bins,): intensities in parts of the anchor, increasing, and the log gain there.
+    everywhere
+        Whether the curve counts beside the places; else only where these fade, at the end of the frame.
     bounded
         Part of the head where the bound of the gain was met.
     """
 
-    log_gain: Float32Array
-    trusted: Float32Array
-    levels: Float32Array
-    mean_log_gain: Float32Array
+    places: Float32Array
+    levels: Float64Array
+    curve: Float64Array
+    everywhere: bool
     bounded: float
 
 
-def change_of(before: Float32Array, after: Float32Array, head: FramedHead, *, smooth_mm: float) -> Change:
+def change_of(before: Float32Array, after: Float32Array, head: FramedHead, settings: FlowSettings) -> Change:
     """Compare what a flow was given with what it made of it.
 
     Parameters
@@ -57,24 +59,24 @@ def change_of(before: Float32Array, after: Float32Array, head: FramedHead, *, sm
         Shape of the frame, the anchor at 1.
     head
         In the frame.
-    smooth_mm
-        As in `inference.mrflow.settings.FlowSettings`.
+    settings
+        What of the change is kept.
     """
     raw = np.log((np.maximum(after, 0) + np.float32(_DARK)) / (before + np.float32(_DARK)))
     log_gain = np.clip(raw, -MOST_LOG_GAIN, MOST_LOG_GAIN)
     bounded = float((log_gain != raw)[head.inside].mean())
-    inside = head.inside.astype(np.float32)
-    log_gain *= inside
-    if smooth_mm:
-        sigma = smooth_mm * _SIGMA_OF_WIDTH / FINE_MM
-        around = ndimage.gaussian_filter(inside, sigma)
-        log_gain = inside * ndimage.gaussian_filter(log_gain, sigma) / np.maximum(around, np.float32(1e-3))
     values, gains = before[head.inside], log_gain[head.inside]
-    edges = np.unique(np.percentile(values, np.linspace(0, 100, _BINS + 1)))
-    index = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, max(edges.size - 2, 0))
-    count = np.maximum(np.bincount(index), 1)
-    levels, means = (np.bincount(index, each) / count for each in (values, gains))
-    return Change(log_gain, _trusted(log_gain.shape), levels.astype(np.float32), means.astype(np.float32), bounded)
+    bins = _Bins.of(values)
+    if settings.change == "places":
+        places = _smoothed(log_gain, head, settings.smooth_mm) if settings.smooth_mm else log_gain
+        return Change(places * head.inside, bins.levels, bins.means(gains), everywhere=False, bounded=bounded)
+    places, curve = np.zeros_like(log_gain), np.zeros(bins.levels.size)
+    for _ in range(_ROUNDS if settings.smooth_mm else 1):  # each is fitted to what the other leaves
+        curve = bins.monotone(bins.means(gains - places[head.inside]))
+        if settings.smooth_mm:
+            left = log_gain - np.interp(before, bins.levels, curve).astype(np.float32)
+            places = _smoothed(left, head, settings.smooth_mm)
+    return Change(places, bins.levels, curve, everywhere=True, bounded=bounded)
 
 
 def apply_change(volume: Volume, change: Change, head: FramedHead, *, scale: float) -> Float32Array:
@@ -91,24 +93,62 @@ def apply_change(volume: Volume, change: Change, head: FramedHead, *, scale: flo
     """
     to_frame = np.linalg.inv(head.affine) @ volume.affine
     matrix, offset = to_frame[:3, :3], to_frame[:3, 3]
+    trusted = _trusted(change.places.shape)
+    places = change.places * trusted
     mapped = np.empty_like(volume.voxels)
-    for k in range(len(mapped)):  # slice by slice: no second volume in memory
-        plane = volume.voxels[k] * np.float32(scale)
-        gain, trusted = (_plane(each, matrix, offset, k, plane.shape) for each in (change.log_gain, change.trusted))
-        # the log gain ends with the head, so that the rest of the weight is told only where there is no frame
-        beyond = np.interp(plane, change.levels, change.mean_log_gain).astype(np.float32)
-        mapped[k] = plane * np.exp(trusted * gain + (1 - trusted) * beyond)
+    for k, voxels in enumerate(volume.voxels):  # slice by slice: no second volume in memory
+        plane = voxels * np.float32(scale)
+        gain = np.interp(plane, change.levels, change.curve)
+        if not change.everywhere:
+            gain *= 1 - _plane(trusted, matrix, offset, k, plane.shape)
+        gain += _plane(places, matrix, offset, k, plane.shape)
+        mapped[k] = plane * np.exp(np.clip(gain, -MOST_LOG_GAIN, MOST_LOG_GAIN))
     return mapped
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bins:
+    """Voxels sorted into bins of intensity, as many in each."""
+
+    levels: Float64Array
+    index: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, values: Float32Array) -> _Bins:
+        edges = np.unique(np.percentile(values, np.linspace(0, 100, _BINS + 1)))
+        _, index = np.unique(np.searchsorted(edges[1:-1], values, side="right"), return_inverse=True)
+        means = np.bincount(index, values) / np.bincount(index)
+        return cls(np.maximum(means, _BLACK), index)
+
+    def means(self, gains: Float32Array) -> Float64Array:
+        """Return the mean of each bin; the darkest is air, and nothing is done to what is as dark."""
+        means = np.bincount(self.index, gains) / np.bincount(self.index)
+        means[0] = 0
+        return np.asarray(means)
+
+    def monotone(self, gains: Float64Array) -> Float64Array:
+        """Return gains that turn no two intensities around."""
+        mapped = np.maximum.accumulate(self.levels * np.exp(gains))
+        return np.asarray(np.log(mapped / self.levels))
+
+
+def _smoothed(log_gain: Float32Array, head: FramedHead, width_mm: float) -> Float32Array:
+    """Average over the head around each place; beyond the head it falls off."""
+    sigma = width_mm * _SIGMA_OF_WIDTH / FINE_MM
+    inside = head.inside.astype(np.float32)
+    around = ndimage.gaussian_filter(inside, sigma)
+    return np.asarray(ndimage.gaussian_filter(log_gain * inside, sigma) / np.maximum(around, np.float32(0.05)))
+
+
 def _plane(
-    frame: Float32Array, matrix: np.ndarray, offset: np.ndarray, k: int, shape: tuple[int, ...]
+    frame: Float32Array, matrix: Float64Array, offset: Float64Array, k: int, shape: tuple[int, ...]
 ) -> Float32Array:
-    """Return slice k of what a frame holds on the grid of a volume."""
+    """Return slice k of what a frame holds on the grid of a volume; 0 beyond the frame."""
     found = ndimage.affine_transform(frame, matrix, offset + matrix[:, 0] * k, (1, *shape), order=1, output=np.float32)
     return np.asarray(found[0], np.float32)
 
 
 def _trusted(shape: tuple[int, ...]) -> Float32Array:
+    """Return 1 inside the frame, and less towards its faces."""
     lines = [np.minimum(1, np.minimum(np.arange(n), np.arange(n)[::-1]) / _FADE_VOXELS) for n in shape]
     return np.asarray(lines[0][:, None, None] * lines[1][:, None] * lines[2], np.float32)

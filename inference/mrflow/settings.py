@@ -36,8 +36,12 @@ class FlowSettings(BaseModel):
         And only where the source is brighter than this, in parts of the anchor.
     planes
         Whose slices go through the flow; of several planes the mean counts.
+    change
+        What of the flow's work is kept: ``places``, all of it; ``curve and field``, one monotone curve of intensity and
+        a smooth gain, those that come nearest to it: then nothing can be drawn.
     smooth_mm
-        Full width at half maximum over which the change is averaged within the head; 0: not at all.
+        Full width at half maximum over which the gain by place is averaged within the head; 0: not at all, and with
+        ``curve and field`` no gain by place.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,6 +53,7 @@ class FlowSettings(BaseModel):
     still_percentile: Annotated[float, Field(ge=0, le=100)] = 30.0
     still_above: _NotNegative = 0.05
     planes: Annotated[tuple[Plane, ...], Field(min_length=1)] = ("axial",)
+    change: Literal["places", "curve and field"] = "places"
     smooth_mm: _NotNegative = 0.0
 
     @model_validator(mode="after")

@@ -53,6 +53,7 @@ class Config:
     learning_rate: float
     warm_up: int
     averaging: float
+    centre: float
     coupling: str
     levels: int
     flow_steps: int
@@ -107,10 +108,12 @@ class FlowTrainee:
             self._flow.fit(x, self._flow.context(seen))
             self._mean.load_state_dict(self._flow.state_dict())
         set_rate(self._optimizer, c.learning_rate * ramp_and_cosine(step, c.steps, warm_up=c.warm_up))
-        latents, log_det = self._flow(x, self._flow.context(seen))
+        context = self._flow.context(seen)
+        latents, log_det = self._flow(x, context)
         bits = bits_per_dimension(latents, log_det).mean()
+        off = _off_centre(self._flow, x, latents, context) if c.centre else bits.new_zeros(())
         self._optimizer.zero_grad(set_to_none=True)
-        bits.backward()
+        (bits + c.centre * off).backward()
         torch.nn.utils.clip_grad_norm_(self._flow.parameters(), _STEEPEST)
         self._optimizer.step()
         self._both.follow(step)
@@ -153,6 +156,14 @@ class FlowTrainee:
     def weights(self) -> dict[str, Tensor]:
         """Return the mean and how it is built; see `inference.mrflow.flow.read_flow`."""
         return described(self._config.shape) | {f"flow.{name}": held for name, held in self._mean.state_dict().items()}
+
+
+def _off_centre(flow: Flow, x: Tensor, latents: Sequence[Tensor], context: Sequence[Tensor | None]) -> Tensor:
+    """Return how far the image in the middle of the latent is from the slice, for half of a batch."""
+    some = slice((len(x) + 1) // 2)
+    told = [None if each is None else each[some] for each in context]
+    centre = flow.inverse([torch.zeros_like(z[some]) for z in latents], told)
+    return (centre - x[some]).abs().mean()
 
 
 def _rms(latents: Sequence[Tensor]) -> float:

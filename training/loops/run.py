@@ -256,9 +256,7 @@ def read_config(kind: Callable[..., _C], path: Path, **others: object) -> _C:
     return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in held.items()})
 
 
-def read_options(
-    program: str, arguments: Sequence[str] | None, *, cache: Path = Path("build/ct-heads")
-) -> Options:
+def read_options(program: str, arguments: Sequence[str] | None, *, cache: Path = Path("build/ct-heads")) -> Options:
     """Read the command line, and set how many threads networks take; `cache` is where prepared heads lie by default."""
     parser = argparse.ArgumentParser(prog=f"python -m {program}")
     parser.add_argument("--config", type=Path, required=True, help="what is trained, and how")
