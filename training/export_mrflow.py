@@ -21,6 +21,10 @@ from torch import Tensor
 
 from inference.bundle import MANIFEST, open_bundle
 from inference.mrflow.flow import read_flow
+from inference.mrflow.iteration import harmonized_volume
+from inference.mrflow.native import calibration_of
+from inference.mrflow.settings import FlowSettings
+from training.examples.target_scans import read
 from training.landmarks import coarse, pin, write_reference
 from training.loops.run import WEIGHTS
 from training.simulate.head import procedural_head
@@ -43,13 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.export_mrflow", description=__doc__)
     parser.add_argument("--run", action="append", required=True, help="TARGET=FOLDER of a run of training.loops.mrflow")
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundle")
+    parser.add_argument("--cache", type=Path, default=Path("build/target-scans"), help="scans that training made")
+    parser.add_argument("--heads", type=int, default=6, help="of these, how many calibrate the curve")
     parser.add_argument("--seed", type=int, default=100, help="seed of the drawn head of the reference pair")
     options = parser.parse_args(arguments)
     runs = {target: Path(folder) for target, _, folder in (told.partition("=") for told in options.run)}
     begin(options.out, tuple(runs))
     tensors: dict[str, NDArray[np.generic]] = {}
     for target, folder in runs.items():
-        tensors |= {f"{target}.{name}": held for name, held in checked(load_file(folder / WEIGHTS)).items()}
+        weights = checked(load_file(folder / WEIGHTS))
+        measured = {"calibration": calibrated(weights, settings_in(options.out), options.cache / target, options.heads)}
+        tensors |= {f"{target}.{name}": held for name, held in {**weights, **measured}.items()}
     pin(options.out, "weights", save(tensors))
     source = scan(procedural_head(options.seed), SITES[_SITE], seed=options.seed)
     write_reference(options.out, coarse(source, _REFERENCE_MM))
@@ -73,6 +81,44 @@ def begin(folder: Path, targets: Sequence[str]) -> None:
         del manifest["targets"][name]
     manifest["reference"]["target"] = targets[0]
     yaml.dump(manifest, folder / MANIFEST)
+
+
+def settings_in(folder: Path) -> FlowSettings:
+    """Read how the flow of a bundle is iterated; the rest of it need not be there yet."""
+    return FlowSettings.model_validate(YAML(typ="safe", pure=True).load(folder / MANIFEST)["flow"])
+
+
+def calibrated(weights: Arrays, settings: FlowSettings, scans: Path, heads: int) -> NDArray[np.float64]:
+    """Measure what a flow makes of the target's own images; see `inference.mrflow.native.Calibration`.
+
+    Parameters
+    ----------
+    weights
+        Of the flow.
+    settings
+        Under which it is iterated.
+    scans
+        Folder of the target's scans, as training made them: heads of the training side alone.
+    heads
+        How many of them, spread evenly over the names.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there are no scans.
+    """
+    names = sorted(path.stem for path in scans.glob("*.npz") if not path.stem.endswith(".partial"))
+    if not names:
+        raise FileNotFoundError(f"{scans}: no scans of the target: train first, or name their folder with --cache")
+    flow = read_flow(weights, "").eval()
+    pairs = []
+    for name in names[:: max(1, len(names) // heads)][:heads]:
+        scanned = read(scans.parent, scans.name, name)[-1]
+        before = scanned.voxels.astype(np.float32)
+        after = harmonized_volume(flow, before, settings, device="cpu")
+        pairs.append((before[scanned.inside], after[scanned.inside]))
+    found = calibration_of(*(np.concatenate(side) for side in zip(*pairs, strict=True)))
+    return np.stack([found.levels, found.told])
 
 
 def checked(weights: Mapping[str, NDArray[np.generic] | Tensor]) -> Arrays:

@@ -15,7 +15,9 @@ from torch import Tensor
 
 from inference.mrflow.edges import sobel
 from inference.mrflow.flow import Flow
-from inference.mrflow.settings import FlowSettings
+from inference.mrflow.settings import PLANES, FlowSettings
+from inference.planes import fused
+from inference.volume import Float32Array
 
 _LEAST_SPREAD = 1e-4
 
@@ -45,6 +47,25 @@ def harmonized(flow: Flow, source: Tensor, settings: FlowSettings) -> Tensor:
         latents, _ = flow(x, context)
         x = flow.inverse([part * z for part, z in zip(kept, latents, strict=True)], context)
     return x
+
+
+def harmonized_volume(flow: Flow, source: Float32Array, settings: FlowSettings, *, device: str) -> Float32Array:
+    """Bring a volume to the look of a flow, slice by slice; of several planes the mean counts.
+
+    Parameters
+    ----------
+    flow, settings
+        As in `harmonized`.
+    source
+        Shape of the frame, the anchor of the head at 1.
+    device
+        That the flow is on.
+    """
+    with torch.inference_mode():
+        given = torch.from_numpy(source).to(device)
+        axes = [PLANES.index(plane) for plane in settings.planes]
+        made = fused(given, lambda slices: harmonized(flow, slices, settings), axes=axes)
+    return made.cpu().numpy()
 
 
 def still_in(source: Tensor, settings: FlowSettings) -> Tensor:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from inference.bounded.frame import FINE_MM, FramedHead
+from inference.bundle import Tensors
 from inference.mrflow.settings import FlowSettings
 from inference.volume import Float32Array, Float64Array, Volume
 
@@ -50,7 +51,66 @@ class Change:
     bounded: float
 
 
-def change_of(before: Float32Array, after: Float32Array, head: FramedHead, settings: FlowSettings) -> Change:
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """What a flow makes of the target's own images: it errs towards the middle of what it knows, there as anywhere.
+
+    Attributes
+    ----------
+    levels
+        Shape (n,): intensities in parts of the anchor, increasing.
+    told
+        Same shape, increasing: what the flow makes of them on average.
+    """
+
+    levels: Float64Array
+    told: Float64Array
+
+    def undone(self, levels: Float64Array, curve: Float64Array) -> Float64Array:
+        """Return the log gains to the intensities of which, in the target, the flow would have made the same."""
+        told = levels * np.exp(curve)
+        ends = self.levels[[0, -1]] / self.told[[0, -1]]
+        beyond = np.where(told < self.told[0], ends[0], ends[1]) * told
+        within = (told >= self.told[0]) & (told <= self.told[-1])
+        return np.asarray(np.log(np.where(within, np.interp(told, self.told, self.levels), beyond) / levels))
+
+
+def calibration_of(before: Float32Array, after: Float32Array) -> Calibration:
+    """Measure a flow on images of the target itself.
+
+    Parameters
+    ----------
+    before, after
+        Shape (voxels,): voxels of heads, what the flow was given and what it made of them.
+    """
+    bins = _Bins.of(before)
+    told = bins.levels * np.exp(bins.monotone(bins.means(_log_gain(before, after))))
+    return Calibration(bins.levels, told + _BLACK * np.arange(told.size) / told.size)  # never level
+
+
+def read_calibration(tensors: Tensors, prefix: str) -> Calibration | None:
+    """Return the calibration among weights: ``calibration``, shape (2, n); None where there is none.
+
+    Raises
+    ------
+    ValueError
+        When it is none.
+    """
+    held = tensors.get(f"{prefix}calibration")
+    if held is None:
+        return None
+    if held.ndim != 2 or len(held) != 2 or (np.diff(held, axis=1) <= 0).any() or held.min() <= 0:
+        raise ValueError("the calibration must be two rows of positive numbers that increase")
+    return Calibration(*held.astype(np.float64))
+
+
+def change_of(
+    before: Float32Array,
+    after: Float32Array,
+    head: FramedHead,
+    settings: FlowSettings,
+    calibration: Calibration | None = None,
+) -> Change:
     """Compare what a flow was given with what it made of it.
 
     Parameters
@@ -61,10 +121,11 @@ def change_of(before: Float32Array, after: Float32Array, head: FramedHead, setti
         In the frame.
     settings
         What of the change is kept.
+    calibration
+        Of the flow under these settings: the curve is measured against it; None: as it is.
     """
-    raw = np.log((np.maximum(after, 0) + np.float32(_DARK)) / (before + np.float32(_DARK)))
-    log_gain = np.clip(raw, -MOST_LOG_GAIN, MOST_LOG_GAIN)
-    bounded = float((log_gain != raw)[head.inside].mean())
+    log_gain = _log_gain(before, after)
+    bounded = float((np.abs(log_gain[head.inside]) >= MOST_LOG_GAIN).mean())
     values, gains = before[head.inside], log_gain[head.inside]
     bins = _Bins.of(values)
     if settings.change == "places":
@@ -76,6 +137,8 @@ def change_of(before: Float32Array, after: Float32Array, head: FramedHead, setti
         if settings.smooth_mm:
             left = log_gain - np.interp(before, bins.levels, curve).astype(np.float32)
             places = _smoothed(left, head, settings.smooth_mm)
+    if calibration is not None:
+        curve = calibration.undone(bins.levels, curve)
     return Change(places, bins.levels, curve, everywhere=True, bounded=bounded)
 
 
@@ -130,6 +193,11 @@ class _Bins:
         """Return gains that turn no two intensities around."""
         mapped = np.maximum.accumulate(self.levels * np.exp(gains))
         return np.asarray(np.log(mapped / self.levels))
+
+
+def _log_gain(before: Float32Array, after: Float32Array) -> Float32Array:
+    dark = np.float32(_DARK)
+    return np.clip(np.log((np.maximum(after, 0) + dark) / (before + dark)), -MOST_LOG_GAIN, MOST_LOG_GAIN)
 
 
 def _smoothed(log_gain: Float32Array, head: FramedHead, width_mm: float) -> Float32Array:

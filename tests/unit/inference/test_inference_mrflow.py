@@ -22,7 +22,7 @@ from inference.model import Model
 from inference.mrflow.edges import edges
 from inference.mrflow.flow import Flow
 from inference.mrflow.iteration import against_rise, harmonized, still_in, towards_pattern
-from inference.mrflow.native import MOST_LOG_GAIN, apply_change, change_of
+from inference.mrflow.native import MOST_LOG_GAIN, apply_change, calibration_of, change_of
 from inference.mrflow.settings import FlowSettings
 from inference.registry import Registry, load
 from inference.volume import Volume
@@ -144,6 +144,30 @@ def test_what_a_known_change_did_in_the_frame_is_done_on_the_scans_grid(kept: st
     mapped = apply_change(volume, change, seen, scale=scale)
     assert np.abs(mapped - expected)[inside].mean() < 0.03 < np.abs(volume.voxels * scale - expected)[inside].mean()
     assert change.bounded == 0
+
+
+def test_what_a_flow_does_to_its_own_target_is_undone() -> None:
+    volume = a_head()
+    seen = framed(volume, find_head(volume))
+    before = np.clip(seen.voxels / seen.profile_of(seen.voxels).anchor, 0, 3).astype(np.float32)
+    told = {"target": before**0.8, "source": (before**1.3) ** 0.8}  # whatever it is given, it errs in the same way
+    calibration = calibration_of(before[seen.inside], told["target"][seen.inside])
+    settings = FlowSettings(change="curve and field")
+    same = change_of(before, told["target"], seen, settings, calibration)
+    np.testing.assert_allclose(same.curve, 0, atol=0.02)
+    undone = change_of(before, told["source"], seen, settings, calibration)
+    middle = (undone.levels > 0.2) & (undone.levels < 0.9)
+    np.testing.assert_allclose(
+        undone.levels[middle] * np.exp(undone.curve[middle]), undone.levels[middle] ** 1.3, atol=0.06
+    )
+
+
+@pytest.mark.parametrize("wrong", [np.ones(4), np.array([[1.0, 2.0], [2.0, 1.0]]), np.array([[0.0, 1.0], [1.0, 2.0]])])
+def test_a_calibration_that_is_none_is_refused(tmp_path: Path, wrong: np.ndarray) -> None:
+    weights = {**flow_bundle.tensors(flow_bundle.flow()), "calibration": wrong}
+    bundle = open_bundle(flow_bundle.write(tmp_path, weights=weights))
+    with pytest.raises(BundleRefused, match="two rows of positive numbers that increase"):
+        load(bundle, device="cpu")
 
 
 def test_air_and_gains_keep_their_bounds() -> None:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from inference.bundle import open_bundle
 from inference.mrflow.flow import Flow, FlowShape, read_flow
+from inference.mrflow.settings import FlowSettings
 from inference.registry import verify
 from training import export_mrflow
 from training.evaluate.people import coarser
@@ -135,37 +136,51 @@ def test_every_configuration_builds_a_flow_that_is_read_again(name: str) -> None
     assert read_flow(weights, "").shape == small.shape
 
 
-def test_a_site_is_scanned_once_on_two_grids(head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    site = SITES["siemens-3t"]
-    monkeypatch.setitem(SITES, site.name, replace(site, grid=coarser(site.grid, 4.0)))
-    monkeypatch.setattr(target_scans, "_COARSE_MM", 5.0)
-    made = []
+@pytest.fixture(scope="module")
+def prepared(head: Head, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """Return a folder of scans that was prepared twice, and how often the head was made."""
+    cache, site, made = tmp_path_factory.mktemp("cache"), SITES["siemens-3t"], []
 
     def make() -> Head:
         made.append(1)
         return head
 
-    for _ in range(2):
-        prepare({"procedural-003": make}, tmp_path, "siemens-3t")
-    assert len(made) == 1
-    fine, coarse = read(tmp_path, "siemens-3t", "procedural-003")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SITES, site.name, replace(site, grid=coarser(site.grid, 4.0)))
+        patch.setattr(target_scans, "_COARSE_MM", 5.0)
+        for _ in range(2):
+            prepare({"procedural-003": make}, cache, site.name)
+    return cache, len(made)
+
+
+def test_a_site_is_scanned_once_on_two_grids(prepared: tuple[Path, int]) -> None:
+    cache, made = prepared
+    assert made == 1
+    fine, coarse = read(cache, "siemens-3t", "procedural-003")
     assert fine.voxels.shape == coarse.voxels.shape == fine.inside.shape
     assert 0.8 < np.percentile(fine.voxels[fine.inside], 80) < 1.5
     assert not np.array_equal(fine.voxels, coarse.voxels)
 
 
-def test_runs_become_a_bundle_that_verifies(
-    scans: TargetScans, config: mrflow.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: Head
-) -> None:
+def test_a_run_becomes_a_bundle_that_verifies(
+    scans: TargetScans, config: mrflow.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    prepared: tuple[Path, int], head: Head,
+) -> None:  # fmt: skip
     mrflow.train(replace(config, steps=1), tmp_path / "run", scans)
     monkeypatch.setattr(export_mrflow, "procedural_head", lambda seed: head)
     monkeypatch.setattr(export_mrflow, "scan", lambda head, site, *, seed: phantom.head((6.0, 6.0, 6.0)))
-    bundle = tmp_path / "bundle"
-    assert export_mrflow.main(["--run", f"siemens-3t={tmp_path / 'run'}", "--out", str(bundle)]) == 0
+    bundle, how = tmp_path / "bundle", ["--run", f"siemens-3t={tmp_path / 'run'}", "--cache", str(prepared[0])]
+    export_mrflow.begin(bundle, ["siemens-3t"])
+    manifest = bundle / "model.yaml"
+    manifest.write_text(manifest.read_text().replace("alpha: [0, 1, 1]", "alpha: [0, 1]"))  # a flow of two levels
+    assert export_mrflow.main([*how, "--out", str(bundle)]) == 0
     opened = open_bundle(bundle)
     assert verify(opened, device="cpu") <= opened.manifest.reference.tolerance
     assert list(opened.manifest.targets) == ["siemens-3t"]
     assert opened.weights()["siemens-3t.flow.levels.0.steps.0.mixing.matrix"].dtype == np.float16
+    assert opened.weights()["siemens-3t.calibration"].shape[0] == 2
+    with pytest.raises(FileNotFoundError, match="train first"):
+        export_mrflow.calibrated({}, FlowSettings(), tmp_path / "nowhere", 2)
 
 
 def test_half_precision_is_not_taken_where_the_flow_is_no_longer_undone() -> None:
