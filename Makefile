@@ -1,4 +1,4 @@
-# make demo | make test | make lint | make fuzz | make bench | make evaluate | make train-bounded | make train-mhgan | make train-ct | make docs; each makes .venv first when it is not there.
+# make demo | make test | make lint | make fuzz | make bench | make evaluate | make train-bounded | make train-mhgan | make train-mrflow | make train-ct | make docs; each makes .venv first when it is not there.
 SHELL := /bin/bash
 PYTHON ?= python3
 EXTRAS ?= dev
@@ -21,7 +21,7 @@ KILLS ?= 200
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint chaos fuzz bench evaluate train-bounded train-mhgan train-ct docs clean
+.PHONY: help install demo test lint chaos fuzz bench evaluate train-bounded train-mhgan train-mrflow train-ct docs clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -71,6 +71,12 @@ train-ct: CT = $(if $(filter command line,$(origin MODEL)),$(MODEL),unet)
 train-ct: CT_RUN = $(if $(filter command line,$(origin RUN)),$(RUN),build/ct-$(CT))
 train-ct: $(STAMP)  ## train a synthetic CT (an hour), MODEL=unet|pix2pix|cyclegan; RESUME=1: go on; FRACTION=0.05; DATA=folder; RUN=folder
 	@$(BIN)/python -m training.loops.$(if $(filter unet,$(CT)),ct_unet,ct_gan) --config training/configs/ct-$(CT).yaml --run '$(CT_RUN)' --fraction $(FRACTION) $(if $(DATA),--data '$(DATA)') $(if $(RESUME),--resume)
+
+# a flow a target: TARGET=ge-15t; CONFIG=mrflow-seed|mrflow-public|mrflow
+train-mrflow: FLOW_OF = $(if $(filter command line,$(origin TARGET)),$(TARGET),siemens-3t)
+train-mrflow: FLOW_RUN = $(if $(filter command line,$(origin RUN)),$(RUN),build/mrflow-$(FLOW_OF))
+train-mrflow: $(STAMP)  ## train the flow of a target (hours), TARGET=siemens-3t; CONFIG=mrflow; RESUME=1: go on; FRACTION=0.05; SEED; DATA=folder; RUN=folder
+	@$(BIN)/python -m training.loops.mrflow --config training/configs/$(if $(CONFIG),$(CONFIG),mrflow).yaml --run '$(FLOW_RUN)' --target '$(FLOW_OF)' --fraction $(FRACTION) $(if $(DATA),--data '$(DATA)') $(if $(RESUME),--resume) $(if $(filter command line,$(origin SEED)),--seed $(SEED))
 
 docs: $(STAMP)  ## write the tables in docs/ that come from the code
 	@$(BIN)/python -m dicom_node.route.reference docs/reference/routing-rules.md

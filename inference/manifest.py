@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from inference.contract import Contrast, InputContract, Millimetres
 from inference.ct.hounsfield import HOUNSFIELD, RANGE_HU
 from inference.errors import ModelRefused
+from inference.mrflow.settings import FlowSettings
 from inference.output import Output
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
@@ -201,6 +202,8 @@ class Manifest(_Part):
         What it takes, gives, aims at, and the limits of its output gate.
     added_targets
         How a look that was measured on a site's own references is stored; None: it takes none.
+    flow
+        How a model of family ``mrflow`` iterates; None for all others.
     weights, reference
         Its files.
     """
@@ -218,6 +221,7 @@ class Manifest(_Part):
     targets: dict[Name, Target] = Field(default_factory=dict)
     added_targets: Target | None = None
     qa: QaLimits = QaLimits()
+    flow: FlowSettings | None = None
     weights: PinnedFile
     reference: ReferencePair
 

@@ -137,11 +137,14 @@ class StructureJob:
         scaled = anchored(trial.source)
         again = contestant.harmonized(_with_source(trial, result), contrast="T1")
         span = data_range(trial.truth.voxels, mask)
+        found = structure.segmented(result.voxels, anatomy)
         values = {
             "gradient_cosine": structure.gradient_cosine(scaled, result, mask),
             "flicker_percent": structure.flicker(result, mask),
             "idempotence_percent": _difference(again, result, mask) / span * 100,
-            **structure.tissue_errors(result.voxels, anatomy),
+            **structure.tissue_errors(found, anatomy),
+            "cortex_drift_mm": structure.cortical_thickness_mm(found, anatomy)
+            - structure.cortical_thickness_mm(structure.segmented(trial.truth.voxels, anatomy), anatomy),
             "lesion_contrast_ratio": structure.lesion_contrast(result.voxels, lesions, anatomy)
             / structure.lesion_contrast(scaled.voxels, lesions, anatomy),
         }

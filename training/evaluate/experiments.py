@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from training.evaluate import e1, e2, e3, e4
+from training.evaluate.before_after import before_after
 from training.evaluate.bench import Job, run
 from training.evaluate.contestants import Contestant, Identity, Named, Oracle, Scaling
 from training.evaluate.ct_pictures import draw_cases
@@ -85,7 +86,8 @@ def compare(experiment: str, people: People, named: Sequence[Contestant], settin
     rows = _current(results, (case.label for case in cases), contestants)
     draw_plots(rows, out / "plots")
     draw_slices(slices, out / "pictures")
-    return _written(out, report(rows), rows, _Context(experiment, people, contestants, settings))
+    tables = report(rows) + (before_after(rows) if experiment == "e1" else "")
+    return _written(out, tables, rows, _Context(experiment, people, contestants, settings))
 
 
 def classify(experiment: str, people: People, named: Sequence[Contestant], settings: Settings) -> Path:

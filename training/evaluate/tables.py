@@ -40,6 +40,7 @@ _STRUCTURE: Measures = {
     "gm_error_percent": ("grey matter, %", 1),
     "wm_error_percent": ("white matter, %", 1),
     "cortex_error_percent": ("thickness proxy, %", 1),
+    "cortex_drift_mm": ("cortex thicker than in the target's scan by, mm", 2),
     "lesion_contrast_ratio": ("lesion contrast, after / before", 3),
     "seconds": ("s a volume", 2),
 }

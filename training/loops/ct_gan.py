@@ -270,7 +270,7 @@ def train(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train as the command line says."""
     options = read_options("training.loops.ct_gan", arguments)
-    config = read_config(Config, options.config)
+    config = read_config(Config, options.config, seed=options.seed)
     sources = gathered(
         options.data, options.cache, procedural=config.procedural_heads, deformations=config.deformations
     )

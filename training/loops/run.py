@@ -89,6 +89,7 @@ class Options:
     fraction: float
     workers: int
     device: str
+    seed: int | None
 
 
 class Run:
@@ -245,24 +246,29 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     partial.rename(path)
 
 
-def read_config(kind: Callable[..., _C], path: Path) -> _C:
-    """Read a YAML file into a configuration; every key must be there, and lists become tuples."""
+def read_config(kind: Callable[..., _C], path: Path, **others: object) -> _C:
+    """Read a YAML file into a configuration; every key must be there, and lists become tuples.
+
+    What `others` names takes the place of the file's, unless it is None.
+    """
     held: dict[str, Any] = YAML(typ="safe", pure=True).load(path)
+    held |= {key: value for key, value in others.items() if value is not None}
     return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in held.items()})
 
 
-def read_options(program: str, arguments: Sequence[str] | None) -> Options:
-    """Read the command line, and set how many threads networks take."""
+def read_options(program: str, arguments: Sequence[str] | None, *, cache: Path = Path("build/ct-heads")) -> Options:
+    """Read the command line, and set how many threads networks take; `cache` is where prepared heads lie by default."""
     parser = argparse.ArgumentParser(prog=f"python -m {program}")
     parser.add_argument("--config", type=Path, required=True, help="what is trained, and how")
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
     parser.add_argument("--data", type=Path, help="real data; without it, drawn heads alone")
-    parser.add_argument("--cache", type=Path, default=Path("build/ct-heads"), help="folder for prepared heads")
+    parser.add_argument("--cache", type=Path, default=cache, help="folder for prepared heads")
     parser.add_argument("--resume", action="store_true", help="go on where the run was interrupted")
     parser.add_argument("--fraction", type=float, default=1.0, help="do only the first part of the steps")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of the network")
     parser.add_argument("--workers", type=int, default=1, help="processes that make examples")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda:0")
+    parser.add_argument("--seed", type=int, help="another seed than the configuration's")
     told = vars(parser.parse_args(arguments))
     torch.set_num_threads(told.pop("threads"))
     return Options(**{**told, "device": choose(told["device"])})

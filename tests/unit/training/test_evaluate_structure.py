@@ -10,7 +10,15 @@ from scipy import ndimage
 
 from inference.volume import Volume
 from training.evaluate.classifier import Slices, classifiers, pair_accuracies
-from training.evaluate.structure import Anatomy, flicker, gradient_cosine, lesion_contrast, tissue_errors
+from training.evaluate.structure import (
+    Anatomy,
+    cortical_thickness_mm,
+    flicker,
+    gradient_cosine,
+    lesion_contrast,
+    segmented,
+    tissue_errors,
+)  # fmt: skip
 
 SHAPE = (32, 32, 32)
 RADIUS = np.sqrt(sum((axis - 15.5) ** 2 for axis in np.ogrid[:32, :32, :32]))
@@ -33,15 +41,22 @@ def test_the_gradient_cosine_is_one_for_a_scale_and_minus_one_for_a_negative() -
 
 
 def test_tissues_that_stand_apart_are_found_in_their_volumes() -> None:
-    errors = tissue_errors(BRAIN, ANATOMY)
+    errors = tissue_errors(segmented(BRAIN, ANATOMY), ANATOMY)
     assert all(abs(errors[f"{name}_error_percent"]) < 1 for name in ("csf", "gm", "wm", "cortex"))
 
 
 def test_a_curve_that_makes_grey_matter_white_changes_the_volumes() -> None:
     flat = np.where((CLASSES == 2) & (RADIUS < 10), 800, BRAIN).astype(np.float32)
-    errors = tissue_errors(flat, ANATOMY)
+    errors = tissue_errors(segmented(flat, ANATOMY), ANATOMY)
     assert errors["wm_error_percent"] > 50
     assert errors["gm_error_percent"] < -30
+
+
+def test_a_shell_of_grey_matter_is_as_thick_as_it_is_and_thinner_when_white_grows_into_it() -> None:
+    assert cortical_thickness_mm(CLASSES, ANATOMY) == pytest.approx(8, abs=0.7)
+    thinner = np.where((CLASSES == 2) & (RADIUS < 10), 3, CLASSES).astype(np.uint8)
+    assert cortical_thickness_mm(thinner, ANATOMY) == pytest.approx(4, abs=0.7)
+    assert np.isnan(cortical_thickness_mm(np.zeros_like(CLASSES), ANATOMY))
 
 
 def test_flicker_is_what_changes_from_slice_to_slice() -> None:
