@@ -16,12 +16,13 @@ from dicom_node.audit.message import AuditSource
 from dicom_node.audit.receivers import AuditFile, AuditReceiver, SyslogReceiver, tls_context
 from dicom_node.auditing import Auditor
 from dicom_node.commitments import CommitmentAnswers
-from dicom_node.deliver.registry import DESTINATION_KINDS, destination
+from dicom_node.deliver.registry import destination
 from dicom_node.dimse.archive import DicomArchive
 from dicom_node.domain.association import AssociationEvent
 from dicom_node.domain.clock import SystemClock
-from dicom_node.domain.ports import Archive, Catalogue, Clock, Destination
+from dicom_node.domain.ports import Archive, Clock, Destination
 from dicom_node.errors import RefusedToStart
+from dicom_node.holdings import GIB, catalogue, model_folders, open_registry, open_results
 from dicom_node.infer.local import LocalExecutor
 from dicom_node.messages import Messages
 from dicom_node.parts import Parts
@@ -39,53 +40,6 @@ from dicom_node.settings import Audit, Limits, Listen, Settings
 from dicom_node.spool.identity import identity
 from dicom_node.spool.instances import Spool
 from dicom_node.spool.ledger import Ledger
-from dicom_node.spool.results import Results
-from inference.added import AddedLooks
-from inference.registry import SHIPPED, Registry
-
-GIB = 1024**3
-
-
-def model_folders(settings: Settings) -> tuple[Path, ...]:
-    """Return where bundles are looked for: those that are shipped, then the site's own."""
-    return (SHIPPED, *settings.infer.models)
-
-
-def added_looks(settings: Settings) -> AddedLooks:
-    """Return the targets that the site added."""
-    return AddedLooks(settings.targets_dir)
-
-
-def open_registry(settings: Settings) -> Registry:
-    """Return the models with their targets."""
-    return Registry(model_folders(settings), added_looks(settings))
-
-
-def catalogue(registry: Registry) -> Catalogue:
-    """Return what a rule may name."""
-    return Catalogue(registry.targets(), DESTINATION_KINDS, registry.outputs())
-
-
-def open_spool(settings: Settings) -> Spool:
-    """Return the spool of a node."""
-    return Spool(settings.data_dir / "spool", min_free_bytes=int(settings.retention.min_free_gib * GIB))
-
-
-def open_results(settings: Settings) -> Results:
-    """Return where a node keeps its derived series."""
-    return Results(settings.data_dir / "derived")
-
-
-def open_ledger(settings: Settings) -> Ledger:
-    """Return the ledger of a node.
-
-    Raises
-    ------
-    RefusedToStart
-        When it cannot be opened.
-    """
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-    return Ledger(settings.ledger_url)
 
 
 def local_executor(settings: Settings, scratch: Path | None = None, targets: Path | None = None) -> LocalExecutor:

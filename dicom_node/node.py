@@ -16,21 +16,13 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from prometheus_client.core import Metric
 from sqlalchemy.exc import SQLAlchemyError
 
-from dicom_node.app import (
-    GIB,
-    local_executor,
-    open_ledger,
-    open_messages,
-    open_pipeline,
-    open_receiver,
-    open_results,
-    open_spool,
-)
+from dicom_node.app import local_executor, open_messages, open_pipeline, open_receiver
 from dicom_node.console.health import metrics, problems
 from dicom_node.console.http import HttpServer, console
 from dicom_node.console.receiver_metrics import receiver_metrics
 from dicom_node.domain.clock import SystemClock
 from dicom_node.errors import RefusedToStart
+from dicom_node.holdings import GIB, open_ledger, open_results, open_spool
 from dicom_node.pipeline import Pipeline
 from dicom_node.settings import Settings
 from dicom_node.spool.identity import claim

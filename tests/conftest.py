@@ -6,8 +6,12 @@ import os
 import subprocess
 from pathlib import Path
 
+import hypothesis
 import pytest
 from fake_clock import FakeClock
+
+hypothesis.settings.register_profile("no clock", deadline=None)  # a busy machine makes any single example slow
+hypothesis.settings.load_profile("no clock")
 
 BESIDE_THE_CHECKOUT = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -15,12 +15,12 @@ from fake_clock import FakeClock
 from made_series import TRANSPORT, encoded, key_of
 from pydicom import Dataset, dcmread
 
-from dicom_node.app import catalogue
 from dicom_node.assemble.collector import Collector
 from dicom_node.domain.job import Job
 from dicom_node.domain.ports import DeliveryReport, InferenceOutcome, InferenceRequest, Performed
 from dicom_node.domain.series import Series
 from dicom_node.errors import DeliveryDeferred, JobHeld
+from dicom_node.holdings import catalogue
 from dicom_node.parts import Parts
 from dicom_node.pipeline import Pipeline
 from dicom_node.route.live import LiveRules

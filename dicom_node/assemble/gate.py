@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from pydicom import Dataset
@@ -13,7 +14,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from dicom_node.assemble.elements import UNREADABLE, unquoted, value_of
-from dicom_node.assemble.geometry import PLANES, Plane, anatomical_plane, irregularity, plane_of
+from dicom_node.assemble.geometry import PLANES, Plane, anatomical_plane, irregularity, plane_of, slice_spacing_mm
 from dicom_node.domain.provenance import MODEL_NAME
 from dicom_node.domain.stack import Frame, Stack
 
@@ -31,6 +32,7 @@ _KIND = (
 )  # fmt: skip
 _SAME_KIND = 0.1
 """How far the numbers among these may differ, in parts: some scanners round the echo time slice by slice."""
+_FEWEST_TO_COUNT = 3
 _CALCULATED = frozenset({"MPR", "CURVED_MPR", "MAX_IP", "MIN_IP", "VOLUME_RENDER", "SURFACE_RENDER"})
 
 
@@ -186,11 +188,33 @@ def _image_planes(stack: Stack) -> str | None:
     return reason
 
 
+def _thinned(stack: Stack) -> str | None:
+    """Tell whether a regular stack is what is left of a finer one, as when one half of an interleaved scan is lost.
+
+    Numbers that are left out alone show nothing (echoes are counted in turn), nor does a spacing that is larger than a
+    header says, which scanners get wrong; that both go by the same factor is no chance.
+    """
+    numbers = [value_of(frame.header, "InstanceNumber") for frame in stack.frames if frame.frame_number is None]
+    if len(numbers) < max(_FEWEST_TO_COUNT, len(stack.frames)) or not all(isinstance(one, int) for one in numbers):
+        return None
+    steps = {abs(second - first) for first, second in pairwise(numbers)}
+    step = steps.pop() if len(steps) == 1 else 1
+    spacing = slice_spacing_mm(stack.frames) or 0.0
+    for keyword in ("SpacingBetweenSlices", "SliceThickness"):
+        said = value_of(stack.frames[0].header, keyword)
+        if step > 1 and isinstance(said, int | float) and math.isclose(spacing, step * said, rel_tol=_SAME_KIND):
+            return (
+                f"only one slice of every {step} is there: InstanceNumber goes up by {step}, and the slices lie "
+                f"{step} times as far apart as {keyword} says"
+            )
+    return None
+
+
 def _several(value: Any) -> Sequence[Any]:
     return () if value is None else (value,) if isinstance(value, str) else value
 
 
 _CHECKS: tuple[Callable[[Stack], str | None], ...] = (
-    _own_work, _image_type, _few_images, _one_kind, _pixels, _image_planes,
+    _own_work, _image_type, _few_images, _one_kind, _pixels, _image_planes, _thinned,
 )  # fmt: skip
 """In the order in which their reasons help most: what the images are, before what is wrong with them."""

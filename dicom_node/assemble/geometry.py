@@ -27,6 +27,8 @@ ORIENTATION_TOLERANCE = 1e-5
 
 _SAME_PLACE_MM = 0.01
 """Planes closer than this are at one position: a hundredth of the thinnest clinical slices, far above rounding."""
+_SAME_LINE_MM = 1.0
+"""Stacks whose slices lie further beside each other than this are two: far above rounding, far below any width."""
 _PERPENDICULAR_TOLERANCE = 1e-3
 _ORTHOGONAL_TOLERANCE = 1e-4
 _UNIT_TOLERANCE = 1e-3
@@ -91,13 +93,15 @@ def distances_mm(planes: Sequence[Plane]) -> Floats:
     return distances
 
 
-def places(distances: Floats) -> NDArray[np.int64]:
+def places(distances: Floats, *, apart_mm: float = _SAME_PLACE_MM) -> NDArray[np.int64]:
     """Count off the distinct positions of a stack: frames at one place have the same number.
 
     Parameters
     ----------
     distances
         From `distances_mm`, any order.
+    apart_mm
+        What lies closer to its neighbour is at one place with it.
 
     Returns
     -------
@@ -105,8 +109,21 @@ def places(distances: Floats) -> NDArray[np.int64]:
     """
     order = np.argsort(distances, kind="stable")
     numbers = np.empty(len(distances), dtype=np.int64)
-    numbers[order] = np.concatenate(([0], np.cumsum(np.diff(distances[order]) > _SAME_PLACE_MM)))
+    numbers[order] = np.concatenate(([0], np.cumsum(np.diff(distances[order]) > apart_mm)))
     return numbers
+
+
+def lines(planes: Sequence[Plane]) -> list[int]:
+    """Count off the lines along the normal on which planes of one orientation lie, one behind the other.
+
+    A sheared stack, whose planes move sideways by less than `_SAME_LINE_MM` a slice, is on one line.
+    """
+    positions = np.array([plane.position for plane in planes])
+    rows, columns = (
+        places(positions @ direction, apart_mm=_SAME_LINE_MM)
+        for direction in (planes[0].orientation[:3], planes[0].orientation[3:])
+    )
+    return [int(line) for line in np.unique(rows * (columns.max() + 1) + columns, return_inverse=True)[1]]
 
 
 def anatomical_plane(plane: Plane) -> str:

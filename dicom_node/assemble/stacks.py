@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
 
+from dicom_node.assemble.acquired import covers, elements_in, may_be_shown, values_at
 from dicom_node.assemble.elements import unquoted, value_of
 from dicom_node.assemble.facts import facts_of
-from dicom_node.assemble.geometry import Plane, distances_mm, places, plane_of
+from dicom_node.assemble.geometry import Plane, distances_mm, lines, places, plane_of
 from dicom_node.domain.stack import Frame, Stack
 
 Value: TypeAlias = tuple[Any, ...]
@@ -69,16 +71,17 @@ def split(frames: Sequence[Frame]) -> tuple[Stack, ...]:
         for keyword in ALWAYS:
             groups = [part for group in groups for part in _divided(group, keyword, _values(group, keyword))]
         groups = [part for group in groups for part in _divided(group, "orientation", _orientations(group))]
+        groups = [part for group in groups for part in _side_by_side(group)]
         groups = [part for group in groups for part in _without_repeats(group, WHERE_POSITIONS_REPEAT)]
     return tuple(_stack(group) for group in groups)
 
 
-def _divided(group: _Group, keyword: str, values: Sequence[Value]) -> list[_Group]:
+def _divided(group: _Group, keyword: str, values: Sequence[Value], *, is_shown: bool = True) -> list[_Group]:
     """Part a group by a key, in the order of its values."""
     distinct = sorted(set(values))
     if len(distinct) == 1:
         return [group]
-    shown = _numbered(distinct) if keyword.endswith("UID") else _shown(distinct)
+    shown = _shown(distinct) if is_shown and not keyword.endswith("UID") else _numbered(distinct)
     return [
         _Group(
             (*group.label, f"{keyword}={shown[one]}"),
@@ -98,7 +101,42 @@ def _without_repeats(group: _Group, keywords: Sequence[str]) -> list[_Group]:
         if _divides(values, where):
             parts = _divided(group, keyword, values)
             return [whole for part in parts for whole in _without_repeats(part, keywords[k + 1 :])]
+    return _by_any_element(group, where)
+
+
+def _by_any_element(group: _Group, where: NDArray[np.int64]) -> list[_Group]:
+    """Part a group by whatever else a scan varied (flip angle, kV, coil, a vendor's own number).
+
+    Unlike a key that is known to make volumes, such an element counts only where its volumes are complete.
+    """
+    headers = [member.frame.header for member in group.members]
+    for tag in elements_in(headers):
+        for name, values in _readings(headers, tag):
+            if covers(values, where.tolist()):
+                parts = _divided(group, name, values, is_shown=may_be_shown(headers, tag))
+                return [whole for part in parts for whole in _without_repeats(part, ())]
     return [group]
+
+
+def _readings(headers: Sequence[Dataset], tag: BaseTag) -> Iterator[tuple[str, list[Value]]]:
+    """Give the values of an element, whole and one by one: of DimensionIndexValues one index counts the slices."""
+    found = values_at(headers, tag)
+    if found is None:
+        return
+    name, values = found[0], [_several(value) for value in found[1]]
+    yield name, values
+    width = len(values[0])
+    if width > 1 and all(len(value) == width for value in values):
+        yield from ((f"{name}[{k + 1}]", [value[k : k + 1] for value in values]) for k in range(width))
+
+
+def _side_by_side(group: _Group) -> list[_Group]:
+    """Part a group whose positions repeat along the normal only: stacks that lie beside each other."""
+    where = _places(group)
+    if where is None or not 1 < len(set(where.tolist())) < len(where):
+        return [group]
+    beside: list[Value] = [((0, float(line), ""),) for line in lines(_planes(group))]
+    return _divided(group, "beside", beside) if _divides(beside, where) else [group]
 
 
 def _divides(values: Sequence[Value], where: NDArray[np.int64]) -> bool:
@@ -108,12 +146,16 @@ def _divides(values: Sequence[Value], where: NDArray[np.int64]) -> bool:
 
 
 def _places(group: _Group) -> NDArray[np.int64] | None:
-    planes = [member.plane for member in group.members if member.plane is not None]
+    planes = _planes(group)
     return places(distances_mm(planes)) if len(planes) == len(group.members) else None
 
 
+def _planes(group: _Group) -> list[Plane]:
+    return [member.plane for member in group.members if member.plane is not None]
+
+
 def _stack(group: _Group) -> Stack:
-    planes = [member.plane for member in group.members if member.plane is not None]
+    planes = _planes(group)
     ordered = group.members
     if len(planes) == len(ordered):
         along = zip(distances_mm(planes).tolist(), ordered, strict=True)
@@ -127,7 +169,10 @@ def _values(group: _Group, keyword: str) -> list[Value]:
 
 
 def _value(header: Dataset, keyword: str) -> Value:
-    value = value_of(header, keyword)
+    return _several(value_of(header, keyword))
+
+
+def _several(value: Any) -> Value:
     several = value if isinstance(value, MultiValue | list | tuple) else (value,)
     return tuple(_sortable(one) for one in several if one not in (None, ""))
 
@@ -141,13 +186,24 @@ def _sortable(value: object) -> tuple[int, float, str]:
 
 
 def _orientations(group: _Group) -> list[Value]:
-    """Give each member the first, in sorted order, of the orientations that its own is next to."""
-    own = [tuple(member.plane.orientation.tolist()) if member.plane else () for member in group.members]
+    """Give each member the first, in sorted order, of the orientations that its own is next to.
+
+    An image that does not say where it lies may be the slice that another stack lacks: it stays with images of its
+    kind, and they are refused together.
+    """
+    planes = [member.plane for member in group.members]
+    kinds = [_value(member.frame.header, "ImageType") for member in group.members]
+    known = {kind: _cosines(plane) for kind, plane in zip(kinds, planes, strict=True) if plane}
+    own = [_cosines(plane) if plane else known.get(kind, ()) for kind, plane in zip(kinds, planes, strict=True)]
     firsts: dict[tuple[float, ...], tuple[float, ...]] = {}
     for one in sorted(set(own)):
         near = (first for first in firsts.values() if len(first) == len(one) and _close(first, one))
         firsts[one] = next(near, one)
     return [tuple((0, round(number, 3) + 0.0, "") for number in firsts[one]) for one in own]
+
+
+def _cosines(plane: Plane) -> tuple[float, ...]:
+    return tuple(plane.orientation.tolist())
 
 
 def _close(first: tuple[float, ...], second: tuple[float, ...]) -> bool:

@@ -123,7 +123,7 @@ def _ledger(settings: Settings) -> str:
 
 
 def _models(settings: Settings) -> str:
-    from dicom_node.app import open_registry
+    from dicom_node.holdings import open_registry
     from inference.errors import BundleRefused
     from inference.registry import verify
 
@@ -142,7 +142,7 @@ def _models(settings: Settings) -> str:
 
 
 def _targets(settings: Settings) -> str:
-    from dicom_node.app import added_looks
+    from dicom_node.holdings import added_looks
     from inference.errors import BundleRefused
 
     added = added_looks(settings)
@@ -158,8 +158,8 @@ def _rules(settings: Settings) -> str:
 
 
 def _loaded(settings: Settings) -> RulesFile:
-    from dicom_node.app import catalogue, open_registry
     from dicom_node.errors import RefusedToStart
+    from dicom_node.holdings import catalogue, open_registry
     from dicom_node.route.loader import load_rules
 
     if not settings.rules.exists():

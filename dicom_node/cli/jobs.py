@@ -36,7 +36,7 @@ def show_job(job_id: JobId, config: Config = None, json: Json = False) -> None:
     settings = settings_of(config)
     with ledger_of(settings) as ledger:
         job, deliveries = ledger.job(job_id), ledger.deliveries(job_id)
-    from dicom_node.app import open_results
+    from dicom_node.holdings import open_results
 
     details = {
         "stack": job.stack, "revision": job.revision, "target": job.target, "model_digest": job.model_digest,

@@ -92,7 +92,7 @@ def ledger_of(settings: Settings) -> Iterator[Ledger]:
             f"no node has run here: there is no ledger in {settings.data_dir}; name the settings of one with --config, "
             "or start one with `dicom-node serve`"
         )
-    from dicom_node.app import open_ledger
+    from dicom_node.holdings import open_ledger
 
     ledger = open_ledger(settings)
     try:
@@ -108,7 +108,7 @@ def has_ledger(settings: Settings) -> bool:
 
 def registry_of(settings: Settings) -> Registry:
     """Return the models; a folder of the settings that is not there is told on standard error."""
-    from dicom_node.app import open_registry
+    from dicom_node.holdings import open_registry
 
     for problem in absent_folders(settings):
         typer.echo(problem, err=True)

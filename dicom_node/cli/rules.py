@@ -31,7 +31,7 @@ def check_rules(
     Wrong is a rule that can never match or is never reached, too. A rule that would match its own output is warned of.
     """
     settings = settings_of(config)
-    from dicom_node.app import catalogue
+    from dicom_node.holdings import catalogue
     from dicom_node.route.loader import check, load_rules, printed
 
     file, registry = file or settings.rules, registry_of(settings)
@@ -66,8 +66,8 @@ def explain_rules(
 ) -> None:
     """Say for each series which rules match, and which clause the others fail and with what value."""
     settings = settings_of(config)
-    from dicom_node.app import catalogue
     from dicom_node.cli.folders import series_in
+    from dicom_node.holdings import catalogue
     from dicom_node.route.loader import load_rules
 
     loaded = load_rules(rules or settings.rules, catalogue(registry_of(settings)))

@@ -50,9 +50,9 @@ def restore(
     Refused when it names what is not there any more, or when the file holds changes that were never in force.
     """
     settings = settings_of(config)
-    from dicom_node.app import catalogue
     from dicom_node.domain.clock import SystemClock
     from dicom_node.errors import NodeError
+    from dicom_node.holdings import catalogue
     from dicom_node.route.live import author_of
     from dicom_node.route.loader import rules_of
     from dicom_node.spool.durable import replace_text
@@ -81,7 +81,7 @@ def replay(
 ) -> None:
     """Say which of the last series other rules would have sent elsewhere than those in force would."""
     settings = settings_of(config)
-    from dicom_node.app import catalogue
+    from dicom_node.holdings import catalogue
     from dicom_node.route.loader import load_rules
     from dicom_node.route.replay import difference
 

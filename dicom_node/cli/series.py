@@ -53,9 +53,9 @@ def show_series(
     with ledger_of(settings) as ledger:
         series, of_series = ledger.find_series(uid), ledger.jobs(uid)
         paces = {pace.calling_ae: pace for pace in ledger.pace_book.paces()}
-    from dicom_node.app import open_spool
     from dicom_node.domain.pace import Pace
     from dicom_node.errors import NotFound
+    from dicom_node.holdings import open_spool
     from dicom_node.spool.senders import senders as senders_of
 
     if series is None:
@@ -95,11 +95,11 @@ def export_series(
     settings = settings_of(config)
     with ledger_of(settings) as ledger:
         series = ledger.find_series(uid)
-    from dicom_node.app import open_spool
     from dicom_node.assemble.volume import read_volume
     from dicom_node.cli.folders import series_of
     from dicom_node.cli.nifti import write_new_nifti
     from dicom_node.errors import NotFound, SeriesRefused
+    from dicom_node.holdings import open_spool
 
     if series is None:
         raise NotFound(f"no series {shown(uid)}: `dicom-node series list` shows them")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -38,11 +39,14 @@ def serve(
     # blocked before any thread is there and taken by sigwait: a handler could come between a look and a wait
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     os.umask(0o027)  # the ledger, which SQLite makes, is for those who may read the images
+    gc.disable()  # what the libraries make while they are imported stays: searching it again and again is in vain
     settings = settings_of(config)
     from dicom_node.log import set_up
     from dicom_node.node import Node
     from dicom_node.spool.identity import identity
 
+    gc.freeze()
+    gc.enable()
     set_up(form=settings.log.format, level=settings.log.level, salt=identity(settings.data_dir).salt)
     node = Node(settings, role.value)
     node.start()

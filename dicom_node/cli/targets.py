@@ -59,8 +59,8 @@ def add_target(
     """
     _check_contrast(paths, contrast)
     settings = settings_of(config)
-    from dicom_node.app import added_looks
     from dicom_node.cli.references import measure
+    from dicom_node.holdings import added_looks
 
     added, registry = added_looks(settings), registry_of(settings)
     _check_name(name, registry)
@@ -82,7 +82,7 @@ def add_target(
 def list_targets(config: Config = None, json: Json = False) -> None:
     """List the targets that were added, and files that cannot be used with the reason."""
     settings = settings_of(config)
-    from dicom_node.app import added_looks
+    from dicom_node.holdings import added_looks
 
     added, registry = added_looks(settings), registry_of(settings)
     rows = [_row(name, look, registry) for name, look in added.looks().items()]
@@ -103,7 +103,7 @@ def list_targets(config: Config = None, json: Json = False) -> None:
 def show_target(name: AddedName, config: Config = None, json: Json = False) -> None:
     """Show one target: its contrast, the models that can aim at it, and what it holds."""
     settings = settings_of(config)
-    from dicom_node.app import added_looks
+    from dicom_node.holdings import added_looks
 
     look = added_looks(settings).get(name)
     row = _row(name, look, registry_of(settings))
@@ -128,7 +128,7 @@ def show_target(name: AddedName, config: Config = None, json: Json = False) -> N
 def remove_target(name: AddedName, config: Config = None) -> None:
     """Remove a target. Jobs that wait for it are HELD; rules that name it are listed."""
     settings = settings_of(config)
-    from dicom_node.app import added_looks
+    from dicom_node.holdings import added_looks
 
     used = _rules_with(name, settings)
     added_looks(settings).remove(name)
@@ -199,8 +199,8 @@ def _references(measured: Measured) -> dict[str, Any]:
 
 def _rules_with(name: str, settings: Settings) -> list[str]:
     """Return the names of the rules that aim at a target; none where the rules cannot be read."""
-    from dicom_node.app import catalogue, open_registry
     from dicom_node.errors import NodeError
+    from dicom_node.holdings import catalogue, open_registry
     from dicom_node.route.loader import load_rules
 
     try:

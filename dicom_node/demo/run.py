@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicom_node.app import catalogue
 from dicom_node.demo.follow import Progress, follow
 from dicom_node.demo.narrator import Narrator
 from dicom_node.demo.node import LOOPBACK, SETTLE_S, SILENCE_S, Configuration, NodeProcess, configure
@@ -31,6 +30,7 @@ from dicom_node.demo.truth import Truths
 from dicom_node.demo.virtual_scanner import demo_study
 from dicom_node.dimse.library import prepare_library
 from dicom_node.errors import RefusedToStart
+from dicom_node.holdings import catalogue
 from dicom_node.route.loader import check
 from dicom_node.settings import load_settings
 from dicom_node.spool.ledger import Ledger

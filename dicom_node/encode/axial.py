@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK
+import scipy
 from pydicom import Dataset
 from pydicom.valuerep import format_number_as_ds
-from scipy.optimize import linear_sum_assignment
 
 from inference.volume import Float64Array, Volume
+
+if TYPE_CHECKING:
+    import SimpleITK
 
 AXIAL: Float64Array = np.array([[0.0, 0, 1], [0, 1, 0], [1, 0, 0]])
 """Directions of slices, rows and columns as columns, LPS: towards the head, the back and the left."""
@@ -89,6 +92,8 @@ def resampled(volume: Volume, *, outside: float) -> Volume:
     outside
         What stands where the volume has no voxels, in its unit.
     """
+    import SimpleITK  # here, as in `_image`: few nodes resample, and all would wait for it at their start
+
     shape, affine = _grid(volume)
     slices, rows, columns = np.linalg.norm(affine[:3, :3], axis=0).tolist()
     found = SimpleITK.Resample(
@@ -106,7 +111,9 @@ def resampled(volume: Volume, *, outside: float) -> Volume:
 
 def _grid(volume: Volume) -> tuple[tuple[int, int, int], Float64Array]:
     spacing = np.array(volume.spacing_mm)
-    _, nearest = linear_sum_assignment(-np.abs(volume.affine[:3, :3] / spacing))  # x, y, z of the patient -> axis
+    _, nearest = scipy.optimize.linear_sum_assignment(
+        -np.abs(volume.affine[:3, :3] / spacing)
+    )  # x, y, z of the patient -> axis
     x_mm, y_mm, z_mm = spacing[nearest].tolist()
     pixel_mm = min(x_mm, y_mm)
     steps = np.array([pixel_mm, pixel_mm, z_mm])
@@ -127,6 +134,8 @@ def _decimals(values: Float64Array) -> list[str]:
 
 def _image(volume: Volume) -> SimpleITK.Image:
     """Return a volume as SimpleITK holds it: the fastest axis first."""
+    import SimpleITK
+
     image = SimpleITK.GetImageFromArray(volume.voxels)
     directions = volume.affine[:3, :3] / np.array(volume.spacing_mm)
     image.SetSpacing(list(reversed(volume.spacing_mm)))

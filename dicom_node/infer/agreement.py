@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from inference.volume import BoolArray, Float32Array, Float64Array, Volume
 
@@ -53,7 +53,7 @@ def agreement(source: Volume, result: Volume, judged: BoolArray) -> Agreement:
     judged
         Shape (slices, rows, columns): which voxels count; at least one.
     """
-    box = ndimage.find_objects(judged.astype(np.int8))[0]
+    box = scipy.ndimage.find_objects(judged.astype(np.int8))[0]
     sides = [max(_FEWEST, round(PLACE_MM / mm)) for mm in source.spacing_mm]
     slices, places = _sums(source.voxels[box], result.voxels[box], judged[box], sides, source.spacing_mm)
     total = slices.sum(axis=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from dicom_node.infer.verdict import Verdict
 from inference.classical.head import Head, deep_part, find_head, working_factors
@@ -40,7 +40,7 @@ def judge(result: Volume, head: Head, limits: CtLimits) -> Verdict:
     numbers = {"body_dice": _dice(body, head.inside)}
     every = tuple(slice(None, None, factor) for factor in working_factors(result))
     sampled = result.voxels[every]
-    core = ndimage.binary_erosion(body[every], border_value=1)  # its outermost voxels are air in part
+    core = scipy.ndimage.binary_erosion(body[every], border_value=1)  # its outermost voxels are air in part
     brain = deep_part(result, head, depth_mm=BRAIN_DEPTH_MM, crown_mm=BRAIN_CROWN_MM)[every]
     if core.any():
         numbers["bone_share"] = float(np.mean(sampled[core] > BONE_ABOVE_HU))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from dicom_node.infer.verdict import Verdict
 from inference.classical.head import Head, working_factors
@@ -26,7 +26,7 @@ def judge(result: Volume, head: Head) -> Verdict:
         What `find_head` found in the source: something.
     """
     # a body reaches no farther than one voxel of the grid on which the head was found
-    reached = ndimage.maximum_filter(head.inside, [2 * factor + 1 for factor in working_factors(result)])
+    reached = scipy.ndimage.maximum_filter(head.inside, [2 * factor + 1 for factor in working_factors(result)])
     if result.voxels[~reached].any():
         return Verdict((OUTSIDE,))
     within = result.voxels[head.inside]

@@ -75,8 +75,11 @@ def holds(condition: Condition, facts: Facts) -> bool:
         return judge(condition, facts) is Verdict.MET
     if isinstance(condition, Not):
         return not holds(condition.part, facts)
-    each = (holds(part, facts) for part in condition.parts)
-    return all(each) if isinstance(condition, All) else any(each)
+    is_all = isinstance(condition, All)
+    for part in condition.parts:  # a loop, since every series goes through this for every rule
+        if holds(part, facts) is not is_all:
+            return not is_all
+    return is_all
 
 
 def judge(clause: Clause, facts: Facts) -> Verdict:
@@ -87,8 +90,9 @@ def judge(clause: Clause, facts: Facts) -> Verdict:
         return Verdict.of(operator.holds(is_there=value is not None, operand=clause.operand))
     if value is None:
         return Verdict.MET if clause.is_lenient else Verdict.MISSING
-    values = value if isinstance(value, tuple) else (value,)
-    return Verdict.of(any(operator.holds(each, clause.operand) for each in values))
+    if isinstance(value, tuple):
+        return Verdict.of(any(operator.holds(each, clause.operand) for each in value))
+    return Verdict.MET if operator.holds(value, clause.operand) else Verdict.NOT_MET
 
 
 def _judged(facts: Facts, rules: RulesFile) -> Iterator[tuple[Rule, tuple[FailedClause, ...]]]:

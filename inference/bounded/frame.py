@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from inference.classical.head import CROWN_MM, Head, block_means, working_factors
 from inference.look import DEPTH_MM, Profile, profile_of
@@ -114,8 +114,8 @@ def framed(volume: Volume, head: Head) -> FramedHead:
     to_lps = frame_affine(crown_of(inside, affine))
     to_scan = np.linalg.inv(affine) @ to_lps
     matrix, offset = to_scan[:3, :3], to_scan[:3, 3]
-    voxels = ndimage.affine_transform(means, matrix, offset, SHAPE, order=1)
-    mask = ndimage.affine_transform(inside.astype(np.uint8), matrix, offset, SHAPE, order=0)
+    voxels = scipy.ndimage.affine_transform(means, matrix, offset, SHAPE, order=1)
+    mask = scipy.ndimage.affine_transform(inside.astype(np.uint8), matrix, offset, SHAPE, order=0)
     inside = np.asarray(mask, bool)
     return FramedHead(np.asarray(voxels, np.float32), inside, deep_in(inside), head.tissue_above, to_lps)
 
@@ -123,7 +123,7 @@ def framed(volume: Volume, head: Head) -> FramedHead:
 def deep_in(inside: BoolArray) -> BoolArray:
     """Return what of a head in the frame lies deep in its upper part: see `inference.classical.head.deep_part`."""
     small = np.pad(inside[::2, ::2, ::2], 1, mode="edge")  # where the frame ends is no surface
-    deep = ndimage.distance_transform_edt(small, sampling=COARSE_MM)[1:-1, 1:-1, 1:-1] > DEPTH_MM
+    deep = scipy.ndimage.distance_transform_edt(small, sampling=COARSE_MM)[1:-1, 1:-1, 1:-1] > DEPTH_MM
     top = int(np.flatnonzero(inside.any(axis=(1, 2)))[-1])
     deep = deep.repeat(2, axis=0).repeat(2, axis=1).repeat(2, axis=2)
     deep[: max(top - round(CROWN_MM / FINE_MM), 0)] = False

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from inference.volume import BoolArray, Float32Array, Volume
 
@@ -84,7 +84,7 @@ def deep_part(volume: Volume, head: Head, *, depth_mm: float, crown_mm: float) -
     coarse = head.inside[tuple(slice(None, None, factor) for factor in factors)]
     sampling = [mm * factor for mm, factor in zip(volume.spacing_mm, factors, strict=True)]
     if not coarse.all():
-        coarse = np.asarray(ndimage.distance_transform_edt(coarse, sampling=sampling) > depth_mm)
+        coarse = np.asarray(scipy.ndimage.distance_transform_edt(coarse, sampling=sampling) > depth_mm)
     height_mm = sum(
         step * factor * index
         for step, factor, index in zip(volume.affine[2, :3], factors, np.ogrid[_whole(coarse.shape)], strict=True)
@@ -171,8 +171,8 @@ def _otsu(counts: np.ndarray, edges: np.ndarray) -> float:
 
 def _largest_body(tissue: BoolArray) -> BoolArray:
     """Return the largest component, cut from ghosts and noise that touch it by a thin bridge."""
-    opened = ndimage.binary_opening(tissue)
-    labels, count = ndimage.label(opened if opened.any() else tissue)
+    opened = scipy.ndimage.binary_opening(tissue)
+    labels, count = scipy.ndimage.label(opened if opened.any() else tissue)
     if count == 0:
         return tissue
     sizes = np.bincount(labels.ravel())
@@ -195,7 +195,7 @@ def _enclosed(body: BoolArray, axes: tuple[int, ...]) -> BoolArray:
     neighbours = np.zeros((3, 3, 3), bool)
     for axis in axes:
         neighbours[tuple(slice(None) if other == axis else 1 for other in range(3))] = True
-    labels, count = ndimage.label(~body, structure=neighbours)
+    labels, count = scipy.ndimage.label(~body, structure=neighbours)
     enclosed = np.ones(count + 1, bool)
     enclosed[0] = False
     for axis in axes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from inference.classical.head import Head, find_head, working_factors
 from inference.errors import ModelRefused
@@ -37,14 +37,14 @@ def find_body(volume: Volume, *, head: Head | None = None) -> BoolArray:
     if not head.inside.any():
         raise ModelRefused("no head can be told from the air around it")
     factors = working_factors(volume)
-    share = ndimage.uniform_filter(head.inside.astype(np.float32), [2 * factor + 1 for factor in factors])
+    share = scipy.ndimage.uniform_filter(head.inside.astype(np.float32), [2 * factor + 1 for factor in factors])
     deep, near = share > 0.999, share > 0.001  # 1 and 0, but for rounding
-    means = ndimage.uniform_filter(volume.voxels, [factor | 1 for factor in factors])
+    means = scipy.ndimage.uniform_filter(volume.voxels, [factor | 1 for factor in factors])
     surface = means[head.inside & ~deep]
     tissue = surface[surface > head.tissue_above]
     half = np.median(tissue) / 2 if tissue.size else 0.0
     solid = deep | (near & (means > max(half, head.tissue_above)))
-    empty, count = ndimage.label(~solid)
+    empty, count = scipy.ndimage.label(~solid)
     leads_out = np.zeros(count + 1, bool)
     leads_out[empty[~near]] = True
     leads_out[0] = False

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from inference.bounded.frame import crown_of
 from inference.classical.head import Head, block_means
@@ -92,7 +92,7 @@ def framed(volume: Volume, head: Head, multiples: tuple[int, int, int]) -> Frame
     affine[:3, 3] = volume.affine[:3] @ [*((factor - 1) / 2 for factor in factors), 1.0]
     to_lps, shape, corner_mm = _box(volume, head, multiples)
     to_scan = np.linalg.inv(affine) @ to_lps
-    voxels = ndimage.affine_transform(
+    voxels = scipy.ndimage.affine_transform(
         block_means(volume.voxels, factors), to_scan[:3, :3], to_scan[:3, 3], shape, order=1
     )
     return FramedMr(normalised(np.asarray(voxels, np.float32), scale), to_lps, corner_mm)
@@ -116,7 +116,7 @@ def natively(frame: Float32Array, affine: Float64Array, volume: Volume, *, outsi
     total = np.zeros(volume.voxels.shape, np.float32)
     for step in product(*steps):
         offset = to_frame[:3, :3] @ np.array(step) + to_frame[:3, 3]
-        total += ndimage.affine_transform(
+        total += scipy.ndimage.affine_transform(
             frame, to_frame[:3, :3], offset, volume.voxels.shape, order=1, cval=outside, output=np.float32
         )
     total /= np.float32(np.prod(parts))

@@ -7,8 +7,8 @@ from enum import IntEnum
 from typing import TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from inference.classical.head import Head, working_factors
 from inference.look import profile
@@ -69,7 +69,7 @@ def segment(volume: Volume, body: BoolArray, head: Head) -> ClassArray:
     depth_mm = _depth_mm(volume, body)
     shallow = body & (depth_mm < SKULL_MM)
     factors = working_factors(volume)
-    means = ndimage.uniform_filter(volume.voxels, [factor | 1 for factor in factors])
+    means = scipy.ndimage.uniform_filter(volume.voxels, [factor | 1 for factor in factors])
     black = body & (means < head.tissue_above)
     widths = _widths(volume, THINNEST_AIR_MM)
     air = _dilated(_eroded(black, widths), widths) & black
@@ -91,7 +91,7 @@ def _depth_mm(volume: Volume, body: BoolArray) -> Float32Array:
     if coarse.all():
         return np.full(body.shape, np.inf, np.float32)
     sampling = [mm * factor for mm, factor in zip(volume.spacing_mm, factors, strict=True)]
-    depth: Float32Array = ndimage.distance_transform_edt(coarse, sampling=sampling).astype(np.float32)
+    depth: Float32Array = scipy.ndimage.distance_transform_edt(coarse, sampling=sampling).astype(np.float32)
     for axis, factor in enumerate(factors):
         depth = np.repeat(depth, factor, axis=axis)
     return depth[tuple(slice(length) for length in body.shape)]
@@ -103,8 +103,8 @@ def _widths(volume: Volume, size_mm: float) -> list[int]:
 
 
 def _dilated(mask: BoolArray, widths: Sequence[int]) -> BoolArray:
-    return np.asarray(ndimage.maximum_filter(mask.view(np.uint8), widths)).view(np.bool_)
+    return np.asarray(scipy.ndimage.maximum_filter(mask.view(np.uint8), widths)).view(np.bool_)
 
 
 def _eroded(mask: BoolArray, widths: Sequence[int]) -> BoolArray:
-    return np.asarray(ndimage.minimum_filter(mask.view(np.uint8), widths)).view(np.bool_)
+    return np.asarray(scipy.ndimage.minimum_filter(mask.view(np.uint8), widths)).view(np.bool_)

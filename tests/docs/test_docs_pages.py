@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from dicom_node.app import catalogue
+from dicom_node.holdings import catalogue
 from dicom_node.located_yaml import read
 from dicom_node.route.loader import check
 from dicom_node.settings import load_settings

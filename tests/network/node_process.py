@@ -23,6 +23,9 @@ from dicom_node.dimse.library import prepare_library
 from dicom_node.domain.job import Job
 from dicom_node.spool.ledger import Ledger
 
+START_LIMIT_S = 300
+"""Only ends a test that would hang: a start takes 2 s of a processor that may be shared with many."""
+
 NODE = """\
 listen: {{port: 0}}
 console: {{port: 0}}
@@ -68,10 +71,12 @@ class NodeProcess:
                 [sys.executable, "-m", "dicom_node", "serve"],
                 cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
-        starts = len(self.ports("http")) + 1
-        until(lambda: self.process.poll() is not None or len(self.ports("http")) == starts, limit_s=60)
-        until(lambda: self.process.poll() is not None or self.get("/readyz")[0] == 200, limit_s=60)
-        assert self.process.poll() is None, self.log.read_text()
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            if self.process.poll() is None:  # or it would outlive the test
+                self.kill()
+            raise
         return self
 
     def __exit__(
@@ -80,6 +85,12 @@ class NodeProcess:
         if self.process.poll() is None:
             self.process.terminate()
         self.process.wait(timeout=30)
+
+    def _wait_until_ready(self) -> None:
+        starts = len(self.ports("http")) + 1
+        until(lambda: self.process.poll() is not None or len(self.ports("http")) == starts, limit_s=START_LIMIT_S)
+        until(lambda: self.process.poll() is not None or self.get("/readyz")[0] == 200, limit_s=START_LIMIT_S)
+        assert self.process.poll() is None, self.log.read_text()
 
     def ports(self, what: str) -> list[int]:
         """Return the ports that every start so far has named."""

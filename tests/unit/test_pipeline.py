@@ -97,10 +97,9 @@ def test_a_series_that_no_rule_matches_is_ignored_with_the_failing_clause_of_eac
     assert "contrast" in node.series.reason
 
 
-def test_two_matching_rules_make_two_derived_series_with_uids_and_numbers_of_their_own(
+def test_fault_59_two_matching_rules_make_two_derived_series_with_uids_and_numbers_of_their_own(
     tmp_path: Path, clock: FakeClock
 ) -> None:
-    """Fault 59."""
     node = Harness(tmp_path, clock, rules=TWO_RULES)
     node.receive(a_few())
     node.run_all()
@@ -211,7 +210,7 @@ def test_a_retry_writes_the_same_bytes_under_the_same_uids(node: Harness) -> Non
         ("new_series", 2, [JobState.DELIVERED, JobState.DELIVERED]),
     ],
 )
-def test_a_late_slice_is_treated_as_the_policy_says(
+def test_fault_35_a_late_slice_is_treated_as_the_policy_says(
     tmp_path: Path, clock: FakeClock, late: str, revisions: int, jobs: list[JobState]
 ) -> None:
     node = Harness(tmp_path, clock, late=late)
@@ -237,7 +236,7 @@ def test_a_late_slice_after_a_restart_is_seen_too(node: Harness) -> None:
     assert node.series.revision == 2
 
 
-def test_a_missing_slice_holds_the_series_until_it_comes(node: Harness) -> None:
+def test_fault_33_a_missing_slice_holds_the_series_until_it_comes(node: Harness) -> None:
     series = a_few()
     node.receive(series[:9] + series[10:])
     node.close_series()
@@ -289,8 +288,7 @@ def test_a_broken_rules_file_leaves_the_good_rules_in_force_and_says_so(node: Ha
     assert node.pipeline.rules_problem is None
 
 
-def test_a_job_keeps_its_rule_when_the_rule_is_deleted(node: Harness) -> None:
-    """Fault 58."""
+def test_fault_58_a_job_keeps_its_rule_when_the_rule_is_deleted(node: Harness) -> None:
     node.receive(a_few())
     node.close_series()
     node.rules_file.write_text(RULES.replace("every T1", "another").replace("contrast: T1", "contrast: T2"))

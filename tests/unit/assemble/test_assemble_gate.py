@@ -125,6 +125,25 @@ def test_several_missing_slices_are_counted(slices, frames_of):
     assert refusal(gap) == "3 slices are missing, the first between z=21.0 and z=30.0 mm, 10 of 13 present"
 
 
+@pytest.mark.parametrize("keyword", ["SpacingBetweenSlices", "SliceThickness"])
+def test_fault_33_every_second_slice_of_a_finer_stack_is_no_volume(slices, frames_of, keyword):
+    whole = slices(12, **{keyword: "3"})
+    (half,) = split(frames_of(whole[::2]))
+    assert refusal(half) == (
+        "only one slice of every 2 is there: InstanceNumber goes up by 2, and the slices lie 2 times as far apart as "
+        f"{keyword} says"
+    )
+    assert refusal(split(frames_of(whole))[0]) is None
+
+
+@pytest.mark.parametrize(("step", "thickness"), [(2, "6"), (1, "1.5"), (2, "")])
+def test_one_sign_of_lost_slices_alone_holds_nothing(slices, frames_of, step, thickness):
+    images = slices(6, SliceThickness=thickness)
+    for k, image in enumerate(images):
+        image.InstanceNumber, image.ImagePositionPatient = 1 + step * k, [-10, -20, 6 * k]
+    assert refusal(split(frames_of(images))[0]) is None
+
+
 def test_a_sheared_stack_is_named_by_its_angle(slices, frames_of):
     images = slices(13)
     for k, image in enumerate(images):
@@ -179,7 +198,7 @@ def test_values_that_cannot_be_read_are_a_reason(stack):
     assert "cannot be read" in str(refusal(made))
 
 
-def test_two_patients_in_one_series_are_refused_without_their_names(slices, frames_of):
+def test_fault_37_two_patients_in_one_series_are_refused_without_their_names(slices, frames_of):
     reason = series_refusal(frames_of([*slices(5), *slices(1, PatientID="OTHER")]))
     assert reason == "its images name more than one patient (PatientID differs)"
 

@@ -87,6 +87,88 @@ def test_a_number_counted_from_slice_to_slice_does_not_shatter_two_echoes_either
     assert [stack.label for stack in split(frames_of(images))] == ["EchoNumbers=1", "EchoNumbers=2"]
 
 
+@pytest.mark.parametrize(
+    ("keyword", "values", "labels"),
+    [
+        ("FlipAngle", ("5", "15"), ["FlipAngle=5", "FlipAngle=15"]),
+        ("RepetitionTime", ("500", "900"), ["RepetitionTime=500", "RepetitionTime=900"]),
+        ("ScanOptions", ("MT", ""), ["ScanOptions=none", "ScanOptions=MT"]),
+        ("KVP", ("80", "140"), ["KVP=80", "KVP=140"]),
+        ("FrameReferenceTime", ("0", "1000"), ["FrameReferenceTime=0", "FrameReferenceTime=1000"]),
+        ("ReceiveCoilName", ("of CANARY", "other"), ["ReceiveCoilName=(1)", "ReceiveCoilName=(2)"]),
+        ("AcquisitionTime", ("101010", "101020"), ["AcquisitionTime=(1)", "AcquisitionTime=(2)"]),
+    ],
+)
+def test_whatever_a_scan_varied_divides_it_where_its_volumes_are_complete(slices, frames_of, keyword, values, labels):
+    one, other = (slices(4, **{keyword: value}) for value in values)
+    assert [stack.label for stack in split(frames_of(one + other))] == labels
+    (stack,) = split(frames_of(one + other[:3]))
+    assert refusal(stack) == "3 of 7 images repeat a position, and no attribute tells them apart"
+
+
+def test_two_things_that_a_scan_varied_divide_it_both(slices, frames_of):
+    images = [image for angle in (5, 15) for time in (500, 900) for image in slices(4, FlipAngle=angle, SAR=time)]
+    assert [len(stack.frames) for stack in split(frames_of(images))] == [4, 4, 4, 4]
+
+
+def test_a_vendors_own_number_divides_a_scan_and_is_not_shown(slices, frames_of):
+    images = []
+    for number in (1, 2):
+        for image in slices(4, Manufacturer=str(number)):
+            image.private_block(0x0019, "OWN", create=True).add_new(0x0C, "IS", number)
+            images.append(image)
+    assert [stack.label for stack in split(frames_of(images))] == ["(0019,100c)=(1)", "(0019,100c)=(2)"]
+
+
+def test_the_dimensions_of_a_multi_frame_image_divide_it_whatever_they_are(slices, frames_of):
+    images = slices(4) + slices(4, Manufacturer="the same")
+    for k, image in enumerate(images):
+        image.DimensionIndexValues = [1, k // 4 + 1, k % 4 + 1]
+    assert [stack.label for stack in split(frames_of(images))] == [
+        "DimensionIndexValues[2]=1",
+        "DimensionIndexValues[2]=2",
+    ]
+
+
+@pytest.mark.parametrize("keyword", ["PatientComments", "InstanceCreationTime", "ContentTime", "SeriesTime"])
+def test_the_same_scan_stored_twice_is_no_two_scans(slices, frames_of, keyword):
+    images = slices(4, **{keyword: "101010"}) + slices(4, **{keyword: "101020"})
+    assert len(split(frames_of(images))) == 1
+
+
+def test_stacks_that_lie_side_by_side_are_two(slices, frames_of):
+    left, right = slices(6), slices(6, Manufacturer="the same")
+    for k, image in enumerate(right):
+        image.ImagePositionPatient = [90, -20, 3 * k]
+    assert [(stack.label, len(stack.frames)) for stack in split(frames_of(left + right))] == [
+        ("beside=0", 6),
+        ("beside=1", 6),
+    ]
+
+
+def test_a_sheared_stack_of_which_a_slice_is_there_twice_is_not_taken_apart_by_its_shear(slices, frames_of):
+    images = slices(6) + slices(6, Manufacturer="the same")[:1]
+    for k, image in enumerate(images):
+        image.ImagePositionPatient = [-10 + 2 * (k % 6), -20, 3 * (k % 6)]
+    assert len(split(frames_of(images))) == 1
+
+
+@pytest.mark.parametrize("lost", [0, 3, 5])
+def test_an_image_that_does_not_say_where_it_lies_stays_with_those_of_its_kind(slices, frames_of, lost):
+    images = slices(6)
+    del images[lost].ImagePositionPatient
+    (stack,) = split(frames_of(images))
+    assert refusal(stack) == "ImagePositionPatient is missing"
+
+
+def test_a_picture_without_a_place_that_is_of_another_kind_spoils_nothing(slices, frames_of):
+    (picture,) = slices(1, ImageType=["DERIVED", "SECONDARY", "OTHER"])
+    del picture.ImagePositionPatient
+    volume, other = sorted(split(frames_of([*slices(6), picture])), key=lambda stack: -len(stack.frames))
+    assert refusal(volume) is None
+    assert len(other.frames) == 1
+
+
 def test_a_second_dynamic_that_has_only_begun_does_not_spoil_the_first(slices, frames_of):
     images = slices(20, TemporalPositionIdentifier=1) + slices(20, TemporalPositionIdentifier=2)[:3]
     assert [len(stack.frames) for stack in split(frames_of(images))] == [20, 3]

@@ -24,6 +24,7 @@ from dicom_node.receive.own_certificate import valid_until
 from dicom_node.receive.tls import TlsFiles
 from dicom_node.settings import load_settings
 from dicom_node.spool.identity import claim
+from inference import registry
 from inference.registry import SHIPPED
 
 NO_DESTINATIONS = "version: 1\ndestinations: {}\nrules: []\n"
@@ -48,7 +49,7 @@ QUICK = "harmonize-nyul"
 def one_is_shipped(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path_factory.mktemp("shipped")
     (folder / QUICK).symlink_to(SHIPPED / QUICK)
-    monkeypatch.setattr(app, "SHIPPED", folder)
+    monkeypatch.setattr(registry, "SHIPPED", folder)
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_a_damaged_ledger_is_told(examine: Any, node: Path) -> None:
 
 
 def test_no_model_at_all_is_told(examine: Any, node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "SHIPPED", node / "none")
+    monkeypatch.setattr(registry, "SHIPPED", node / "none")
     assert examine() == {"models": "there are none: name folders of bundles in infer.models"}
 
 

@@ -10,7 +10,7 @@ import pytest
 import unet_bundle
 from ruamel.yaml import YAML
 
-from dicom_node import app
+from inference import registry
 from inference.registry import SHIPPED
 
 
@@ -20,7 +20,7 @@ def one_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shipped = tmp_path / "shipped"
     shipped.mkdir()
     (shipped / "harmonize-nyul").symlink_to(SHIPPED / "harmonize-nyul")
-    monkeypatch.setattr(app, "SHIPPED", shipped)
+    monkeypatch.setattr(registry, "SHIPPED", shipped)
 
 
 @pytest.fixture

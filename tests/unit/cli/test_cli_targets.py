@@ -14,7 +14,7 @@ from dicom_files import write_dicom
 from made_series import a_few
 from pydicom import Dataset
 
-from dicom_node import app
+from inference import registry
 from inference.added import AddedLooks
 from inference.look import Look
 
@@ -22,7 +22,7 @@ from inference.look import Look
 @pytest.fixture(autouse=True)
 def nothing_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have only the models of the site, whichever of those that are shipped take looks."""
-    monkeypatch.setattr(app, "SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr(registry, "SHIPPED", tmp_path / "shipped")
 
 
 @pytest.fixture
