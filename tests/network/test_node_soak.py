@@ -1,0 +1,89 @@
+"""A node under senders of all kinds: nothing acknowledged is lost, nothing grows. `make soak` takes ten minutes.
+
+Without SOAK_MINUTES each sender does one round, and only what does not depend on the machine's speed is judged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from node_process import NodeProcess
+from soak_figures import TIMES_LONGER, disk, growths, latencies, table
+from soak_senders import KINDS, Site
+from soak_watch import Sample, Watch
+from until import until
+
+from dicom_node.spool.file_meta import head_length, read_meta
+
+pytestmark = pytest.mark.network
+
+MINUTES = float(os.environ.get("DICOM_NODE_SOAK_MINUTES", "0"))
+SEED = int(os.environ.get("DICOM_NODE_SOAK_SEED", "1"))
+ROUNDS_AT_LEAST = 2
+LOOK_EVERY_S = 1.0
+SETTLE_S = 60.0
+"""How long the node may take to let go of what its senders left; only ends a test that would hang."""
+POOLED_THREADS = 5
+"""Started when they are first needed, and kept: four that report on storage commitment, one of the calendar."""
+NODE = "commitment: {accept: true, retry_first_s: 0.2, retry_max_s: 1}"
+
+
+def run(site: Site, *, minutes: float, rounds: int) -> None:
+    """Let all kinds send for so long, and not less than so many rounds each."""
+    end = time.monotonic() + 60 * minutes
+
+    def send(kind: str) -> None:
+        done = 0
+        while not site.over.is_set() and (done < rounds or time.monotonic() < end):
+            KINDS[kind][0](site)
+            done += 1
+
+    senders = [kind for kind, (_, count) in KINDS.items() for _ in range(count)]
+    with ThreadPoolExecutor(len(senders)) as threads:
+        sending = [threads.submit(send, kind) for kind in senders]
+        try:
+            for each in sending:
+                each.result()
+        finally:
+            site.over.set()  # where one failed, the others need not go on
+
+
+def spooled(node: NodeProcess) -> Iterator[tuple[str, bytes]]:
+    """Yield the SOPInstanceUID of each file, and the SHA-256 of its data set."""
+    for path in (node.folder / "var" / "spool" / "series").rglob("*.dcm"):
+        meta = read_meta(path)
+        assert meta is not None
+        data_set = path.read_bytes()[head_length(meta) :]
+        yield str(meta.MediaStorageSOPInstanceUID), hashlib.sha256(data_set).digest()
+
+
+def is_as_before(now: Sample, before: Sample) -> bool:
+    return now.threads <= before.threads + POOLED_THREADS and now.files <= before.files
+
+
+def test_senders_of_all_kinds_at_once_lose_nothing_and_make_nothing_grow(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with NodeProcess(tmp_path / "node", 1, more=NODE, when="{Modality: CT}") as node:
+        port = node.ports("dicom")[-1]
+        warm, site = Site(port, SEED, haste=10), Site(port, SEED + 1, haste=1 if MINUTES else 10)
+        run(warm, minutes=0, rounds=1)
+        with Watch(node.process.pid, tmp_path / "watch", every_s=LOOK_EVERY_S) as watch:
+            before = watch.look()
+            run(site, minutes=MINUTES, rounds=ROUNDS_AT_LEAST)
+        until(lambda: is_as_before(watch.look(), before), limit_s=SETTLE_S)
+        held = dict(spooled(node))
+        assert node.get("/readyz")[0] == 200
+    with capsys.disabled():
+        print("\n" + table(site.account, watch) + f"\n{site.account.summary}")
+    assert held == warm.account.acknowledged | site.account.acknowledged
+    if MINUTES:
+        assert [each for each in growths(watch.samples) if each.rise > each.allowed] == []
+        allowed = TIMES_LONGER * max(disk(watch).times_longer, 1)
+        assert [each for each in latencies(site.account) if each.times_longer > allowed] == []
