@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from commitment_scu import Scanner
 from made_instances import made_instance
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pynetdicom import evt
 from raw_peer import (
     ABORT,
     COMMAND,
@@ -29,10 +30,11 @@ from raw_peer import (
     request,
     store_command,
 )
-from until import until
 
 CONTEXTS = ((1, MRImageStorage, ExplicitVRLittleEndian), (3, VERIFICATION, ExplicitVRLittleEndian))
 ECHO = p_data((3, COMMAND | LAST, command(elements(0x0030))))
+SERIES = 50
+"""Images of a series, or some more where several go at once."""
 REPORTED_WITHIN_S = 120.0
 """Only ends a soak that would hang."""
 
@@ -99,7 +101,8 @@ class Account:
     @property
     def summary(self) -> str:
         happened = ", ".join(f"{count:,} {what}" for what, count in self.counts.items())
-        return f"{time.monotonic() - self.began:.0f} s: {len(self.acknowledged):,} images, {happened}"
+        lasted_s = max(at for _, at, _ in self.answered)
+        return f"{lasted_s:.0f} s: {len(self.acknowledged):,} images, {happened}"
 
     def count(self, what: str) -> None:
         with self._lock:
@@ -128,14 +131,18 @@ class Site:
         self._haste = haste
         self._chance = random.Random(seed)
         self._numbers = itertools.count(seed * _UIDS_OF_A_SITE)
+        self._own = threading.local()
         self._images = {side: Images(side) for side in (64, 128, 256)}
 
     def rest(self, seconds: float) -> None:
         self.over.wait(seconds / self._haste)
 
-    def series(self, count: int, side: int = 64) -> list[Image]:
-        number = next(self._numbers)
-        return [self._images[side].made(next(self._numbers), number) for _ in range(count)]
+    def next_images(self, count: int, side: int = 64) -> list[Image]:
+        """Return what the sender of this thread is to send next; after so many it begins another series."""
+        if getattr(self._own, "left", 0) <= 0:
+            self._own.series, self._own.left = next(self._numbers), SERIES
+        self._own.left -= count
+        return [self._images[side].made(next(self._numbers), self._own.series) for _ in range(count)]
 
     def associate(self) -> RawPeer:
         began = time.monotonic()
@@ -163,24 +170,24 @@ class Site:
     # --- the kinds: one round of each
 
     def steady(self) -> None:
-        """Send a series as a scanner makes it."""
+        """Send images as a scanner makes them."""
         with self.associate() as peer:
-            for image in self.series(20):
+            for image in self.next_images(20):
                 self.store(peer, image)
                 self.rest(0.1)
             self.release(peer)
 
     def bursty(self) -> None:
-        """Send a series at once, as an archive does."""
+        """Send many images at once, as an archive does."""
         with self.associate() as peer:
-            for image in self.series(25, side=128):
+            for image in self.next_images(25, side=128):
                 self.store(peer, image)
             self.release(peer)
         self.rest(2)
 
     def one_by_one(self) -> None:
         """Send each image on an association of its own."""
-        for image in self.series(5):
+        for image in self.next_images(5):
             with self.associate() as peer:
                 self.store(peer, image)
                 self.release(peer)
@@ -188,7 +195,7 @@ class Site:
 
     def broken(self) -> None:
         """Send a whole image, half of another, and go, one way or another."""
-        first, second = self.series(2)
+        first, second = self.next_images(2)
         with self.associate() as peer:
             self.store(peer, first)
             half = p_data((1, DATA, second.dataset[: len(second.dataset) // 2]))
@@ -215,7 +222,7 @@ class Site:
 
     def slow(self) -> None:
         """Send an image in small pieces, and take the answer late."""
-        (image,) = self.series(1, side=256)
+        (image,) = self.next_images(1, side=256)
         with self.associate() as peer:
             peer.send(p_data((1, COMMAND | LAST, image.command)))
             for at in range(0, len(image.dataset), _PIECE_BYTES):
@@ -229,8 +236,8 @@ class Site:
             self.release(peer)
 
     def commitment(self) -> None:
-        """Send a series, and ask whether it is safe: all of it is."""
-        images = self.series(3)
+        """Send images, and ask whether they are safe: all of them are."""
+        images = self.next_images(3)
         with self.associate() as peer:
             for image in images:
                 self.store(peer, image)
@@ -238,10 +245,13 @@ class Site:
         scanner, uids = Scanner(), [image.uid for image in images]
         association = scanner.associate(self.port)
         assert association.is_established
+        answered = threading.Event()
+        # the answer to a report must have gone before the release: pynetdicom sends it from another thread
+        association.bind(evt.EVT_PDU_SENT, lambda _event: answered.set() if scanner.reports else None)
         self.account.count("associations")
         began = time.monotonic()
         assert scanner.ask(association, _uid(next(self._numbers)), uids) == 0x0000
-        until(lambda: scanner.reports, limit_s=REPORTED_WITHIN_S)
+        assert answered.wait(REPORTED_WITHIN_S)
         self.account.took("commitment", began)
         assert sorted(scanner.committed) == uids
         association.release()
