@@ -26,7 +26,7 @@ MEANINGS = {
     "ae_title": "The node's own AE title. It answers to no other, and calls itself so where a destination names none.",
     "listen.host": "Address to listen on: that of one network card, or `0.0.0.0` for all of them.",
     "listen.port": "Port to listen on; `0` takes a free one. Those below 1024, 104 among them, need a privilege.",
-    "listen.processes": "How many processes receive. One, in this version.",
+    "listen.processes": "How many processes receive. More than one is refused, in this version.",
     "listen.tls.certificate": "Certificate of the node, PEM, with it: TLS 1.2 or newer and nothing else on that port. "
     "SIGHUP reads it again.",
     "listen.tls.key": "Its key, PEM, without a password.",

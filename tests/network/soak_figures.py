@@ -11,59 +11,59 @@ from soak_watch import Sample, Watch, slope
 
 WARM_UP = 1 / 3
 """Of the time: until then caches and pools fill. Latencies are compared between the first third and the last."""
-MEMORY_MB, ROUGHLY_NONE = 5.0, 2.0
-"""How much memory, threads and open files may rise over the rest of the time, by their slopes."""
+MEMORY_MB = 5.0
+"""How much memory may rise over the rest of the time, by its slope."""
 TIMES_LONGER = 2.0
 """How much longer an answer may take at the end, after what the disk itself takes longer."""
 
 
 @dataclass(frozen=True)
 class Growth:
-    """A quantity of the node's process.
+    """A quantity of the node's process, at rest.
 
     Attributes
     ----------
-    last
-        The median of the last third.
     rise
         Slope after the warm-up times the time that it was watched.
     """
 
     name: str
     unit: str
+    first: float
     last: float
-    most: float
     rise: float
-    allowed: float
 
 
 @dataclass(frozen=True)
 class Latency:
-    """How long one kind of answer took, s, medians of the first and the last third."""
+    """How long one kind of answer took, s, in the first and the last third.
+
+    Attributes
+    ----------
+    first_s, last_s
+        Medians.
+    times_longer
+        The fastest tenth of the last third, in that of the first: what else the machine does hardly touches it, and
+        work that grows with what was received does.
+    slow_s
+        95 % are below.
+    """
 
     name: str
     count: int
     first_s: float
     last_s: float
+    times_longer: float
     slow_s: float
 
-    @property
-    def times_longer(self) -> float:
-        return self.last_s / self.first_s
 
-
-def growths(samples: Sequence[Sample]) -> Iterator[Growth]:
-    span_s = samples[-1].at_s - samples[0].at_s
-    warm = [each for each in samples if each.at_s - samples[0].at_s >= WARM_UP * span_s]
-    late = [each for each in samples if each.at_s - samples[0].at_s >= (1 - WARM_UP) * span_s]
-    for name, unit, allowed in (
-        ("memory_mb", "MB", MEMORY_MB),
-        ("threads", "", ROUGHLY_NONE),
-        ("files", "", ROUGHLY_NONE),
-    ):
-        rise = slope([(each.at_s, getattr(each, name)) for each in warm]) * (warm[-1].at_s - warm[0].at_s)
-        last = statistics.median(getattr(each, name) for each in late)
-        yield Growth(name.removesuffix("_mb"), unit, last, max(getattr(each, name) for each in samples), rise, allowed)
+def growths(rests: Sequence[Sample]) -> Iterator[Growth]:
+    span_s = rests[-1].at_s - rests[0].at_s
+    warm = [each for each in rests if each.at_s - rests[0].at_s >= WARM_UP * span_s]
+    for name, unit in (("memory", "MB"), ("threads", ""), ("files", "")):
+        line = [(each.at_s, float(getattr(each, name))) for each in warm]
+        rise = slope(line) * (line[-1][0] - line[0][0])
+        yield Growth(name, unit, getattr(rests[0], name), getattr(rests[-1], name), rise)
 
 
 def latencies(account: Account) -> Iterator[Latency]:
@@ -73,10 +73,11 @@ def latencies(account: Account) -> Iterator[Latency]:
 
 
 def latency(name: str, points: Sequence[tuple[float, float]], end_s: float) -> Latency:
-    first = [took for at, took in points if at <= WARM_UP * end_s] or [took for _, took in points]
-    last = [took for at, took in points if at >= (1 - WARM_UP) * end_s] or [took for _, took in points]
+    first = sorted(took for at, took in points if at <= WARM_UP * end_s)
+    last = sorted(took for at, took in points if at >= (1 - WARM_UP) * end_s)
+    longer = last[len(last) // 10] / first[len(first) // 10]
     slow = sorted(took for _, took in points)[int(0.95 * len(points))]
-    return Latency(name, len(points), statistics.median(first), statistics.median(last), slow)
+    return Latency(name, len(points), statistics.median(first), statistics.median(last), longer, slow)
 
 
 def disk(watch: Watch) -> Latency:
@@ -84,20 +85,19 @@ def disk(watch: Watch) -> Latency:
     return latency("the disk alone", watch.disk, watch.disk[-1][0])
 
 
-def table(account: Account, watch: Watch) -> str:
+def table(account: Account, watch: Watch, rests: Sequence[Sample]) -> str:
     """Return the figures as two Markdown tables."""
-    lines = ["| of the node's process | in the last third | at most | rise after the warm-up, by slope | allowed |"]
-    lines += ["|---|--:|--:|--:|--:|"]
+    lines = [f"| the node's process, {len(rests)} times at rest | first | last | rise after the warm-up, by slope |"]
+    lines += ["|---|--:|--:|--:|"]
     lines += [
-        f"| {each.name} | {each.last:.0f} {each.unit} | {each.most:.0f} {each.unit} "
-        f"| {each.rise:+.1f} {each.unit} | {each.allowed:g} {each.unit} |"
-        for each in growths(watch.samples)
+        f"| {each.name} | {each.first:.0f} {each.unit} | {each.last:.0f} {each.unit} | {each.rise:+.1f} {each.unit} |"
+        for each in growths(rests)
     ]
-    lines += ["", "| answer to | how many | median, first third | median, last third | times | 95 % below |"]
+    lines += ["", "| answer to | how many | median, first third | median, last third | fastest tenth | 95 % below |"]
     lines += ["|---|--:|--:|--:|--:|--:|"]
     lines += [
         f"| {each.name} | {each.count} | {1000 * each.first_s:.1f} ms | {1000 * each.last_s:.1f} ms "
-        f"| {each.times_longer:.2f} | {1000 * each.slow_s:.0f} ms |"
+        f"| x {each.times_longer:.2f} | {1000 * each.slow_s:.0f} ms |"
         for each in (*latencies(account), disk(watch))
     ]
     return "\n".join(line.replace("  ", " ") for line in lines)

@@ -30,6 +30,7 @@ from raw_peer import (
     request,
     store_command,
 )
+from soak_gate import Gate
 
 CONTEXTS = ((1, MRImageStorage, ExplicitVRLittleEndian), (3, VERIFICATION, ExplicitVRLittleEndian))
 ECHO = p_data((3, COMMAND | LAST, command(elements(0x0030))))
@@ -128,6 +129,7 @@ class Site:
         self.port = port
         self.account = Account()
         self.over = threading.Event()
+        self.gate = Gate()
         self._haste = haste
         self._chance = random.Random(seed)
         self._numbers = itertools.count(seed * _UIDS_OF_A_SITE)
@@ -152,14 +154,15 @@ class Site:
         self.account.count("associations")
         return peer
 
-    def store(self, peer: RawPeer, image: Image, *, what: str = "image") -> None:
+    def store(self, peer: RawPeer, image: Image) -> None:
         peer.send(p_data((1, COMMAND | LAST, image.command)) + p_data((1, DATA | LAST, image.dataset)))
-        self.answer(peer, image, time.monotonic(), what)
+        since = time.monotonic()
+        self.answer(peer, image)
+        self.account.took("image", since)
 
-    def answer(self, peer: RawPeer, image: Image, since: float, what: str) -> None:
+    def answer(self, peer: RawPeer, image: Image) -> None:
         """Take the answer; what is acknowledged is to be found again."""
         assert peer.status() == 0x0000
-        self.account.took(what, since)
         self.account.acknowledged[image.uid] = hashlib.sha256(image.dataset).digest()
 
     def release(self, peer: RawPeer) -> None:
@@ -232,7 +235,7 @@ class Site:
                 self.rest(0.1)
                 peer.send(pdu[len(pdu) // 2 :])
             self.rest(0.3)
-            self.answer(peer, image, time.monotonic(), "image, taken late")
+            self.answer(peer, image)
             self.release(peer)
 
     def commitment(self) -> None:

@@ -23,21 +23,21 @@ class Sample:
     Attributes
     ----------
     at_s
-        Since the first.
-    memory_mb
-        Resident.
+        Since the watch began.
+    memory
+        Resident, MB.
     files
         Open, but for those of the ledger: its connections are kept for whoever needs one next.
     """
 
     at_s: float
-    memory_mb: float
+    memory: float
     threads: int
     files: int
 
 
 class Watch:
-    """Looks every so often while the context is open.
+    """Looks when it is asked to; while the context is open it also times the disk every so often.
 
     Parameters
     ----------
@@ -59,7 +59,6 @@ class Watch:
         self._began = time.monotonic()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch")
-        self.samples: list[Sample] = []
         self.disk: list[tuple[float, float]] = []
         folder.mkdir()
 
@@ -100,8 +99,7 @@ class Watch:
 
     def _run(self) -> None:
         while not self._over.is_set():
-            self.samples.append(self.look())
-            self.disk.append((self.samples[-1].at_s, self._disk_s()))
+            self.disk.append((time.monotonic() - self._began, self._disk_s()))
             self._over.wait(self._every_s)
 
 
