@@ -42,7 +42,7 @@ from dicom_node.receive.server import Receiver
 from dicom_node.spool.durable import sync_folder, write_file
 from dicom_node.spool.instances import Spool
 
-ROUNDS, PARALLEL, SIDE = 3, (1, 4), 256
+PARALLEL, SIDE = (1, 4), 256
 PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "performance.md"
 DCMTK = os.environ | {"TCP_NODELAY": "1"}  # without it each of its processes waits 40 ms for each answer
 INSIDE = "--inside-namespace"
@@ -247,13 +247,13 @@ def seconds(ports: list[int], folders: list[Path]) -> float:
     return time.perf_counter() - began
 
 
-def measure(scratch: Path, images: int) -> dict[tuple[str, int], list[Rate]]:
+def measure(scratch: Path, images: int, rounds: int) -> dict[tuple[str, int], list[Rate]]:
     """Return (peer, associations) -> its rates, one for each round."""
     folders = [scratch / f"series-{number}" for number in range(max(PARALLEL))]
     for folder in folders:
         make_images(folder, images)
     rates: dict[tuple[str, int], list[Rate]] = {}
-    for round_number, parallel in itertools.product(range(ROUNDS), PARALLEL):
+    for round_number, parallel in itertools.product(range(rounds), PARALLEL):
         for peer in (*PEERS, None):
             target = scratch / "received"
             target.mkdir()
@@ -261,7 +261,9 @@ def measure(scratch: Path, images: int) -> dict[tuple[str, int], list[Rate]]:
             shutil.rmtree(target)
             name = DISK if peer is None else peer.name
             rates.setdefault((name, parallel), []).append(rate)
-            print(f"{round_number + 1}/{ROUNDS} {parallel} {name}: {rate.images:.0f}/s", flush=True)
+            print(
+                f"{round_number + 1}/{rounds} {parallel} {name}: {rate.images:.0f}/s, CPU {rate.cpu_ms} ms", flush=True
+            )
     return rates
 
 
@@ -313,6 +315,7 @@ def main() -> None:
     """Measure in a namespace, and print or write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=500, help="for each association")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
     parser.add_argument("--note", default="", help="what to say of the machine")
     parser.add_argument("--serve", nargs=3, metavar=("KIND", "FOLDER", "PORT"), help=argparse.SUPPRESS)
@@ -328,9 +331,9 @@ def main() -> None:
         os.execvp("unshare", ["unshare", "--map-root-user", "--net", *own])
     bring_loopback_up()
     with tempfile.TemporaryDirectory(prefix="receive-") as scratch:
-        made = table(measure(Path(scratch), options.images))
+        made = table(measure(Path(scratch), options.images, options.rounds))
     what = f"{os.cpu_count()} cores, {datetime.now(UTC):%Y-%m-%d}, {options.images} images for each association"
-    text = f"{SIDE}x{SIDE}x16 bit, medians of {ROUNDS} rounds, {what}. {options.note}".strip() + f"\n\n{made}"
+    text = f"{SIDE}x{SIDE}x16 bit, medians of {options.rounds} rounds, {what}. {options.note}".strip() + f"\n\n{made}"
     print(text)
     if options.write:
         write(text)

@@ -23,6 +23,8 @@ from dicom_node.dimse.library import prepare_library
 from dicom_node.domain.job import Job
 from dicom_node.spool.ledger import Ledger
 
+STARTED_WITHIN_S = 240.0
+"""Only ends a test that would hang: on a machine that does much else a start has taken more than a minute."""
 NODE = """\
 listen: {{port: 0}}
 console: {{port: 0}}
@@ -69,8 +71,8 @@ class NodeProcess:
                 cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         starts = len(self.ports("http")) + 1
-        until(lambda: self.process.poll() is not None or len(self.ports("http")) == starts, limit_s=60)
-        until(lambda: self.process.poll() is not None or self.get("/readyz")[0] == 200, limit_s=60)
+        until(lambda: self.process.poll() is not None or len(self.ports("http")) == starts, limit_s=STARTED_WITHIN_S)
+        until(lambda: self.process.poll() is not None or self.get("/readyz")[0] == 200, limit_s=STARTED_WITHIN_S)
         assert self.process.poll() is None, self.log.read_text()
         return self
 

@@ -55,7 +55,6 @@ class Image:
     """An instance as it goes over the wire."""
 
     uid: str
-    series_uid: str
     command: bytes
     dataset: bytes
 
@@ -76,7 +75,7 @@ class Images:
         for pattern, value in zip(self._patterns, (uid, series_uid, series_uid), strict=True):
             data = data.replace(pattern, value.encode())
         data = data[:-32] + hashlib.sha256(uid.encode()).digest()  # no two have the same content
-        return Image(uid, series_uid, self._command.replace(self._patterns[0], uid.encode()), data)
+        return Image(uid, self._command.replace(self._patterns[0], uid.encode()), data)
 
 
 @dataclass
