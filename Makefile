@@ -1,4 +1,4 @@
-# make demo | make test | make lint | make fuzz | make bench | make evaluate | make train-bounded | make train-mhgan | make train-mrflow | make train-ct | make docs; each makes .venv first when it is not there.
+# make demo | make test | make lint | make fuzz | make soak | make bench | make evaluate | make train-bounded | make train-mhgan | make train-mrflow | make train-ct | make docs; each makes .venv first when it is not there.
 SHELL := /bin/bash
 PYTHON ?= python3
 EXTRAS ?= dev
@@ -19,9 +19,10 @@ DATA ?=
 FRACTION ?= 1
 KILLS ?= 200
 SEED ?= 1
+SOAK_MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint chaos fuzz bench evaluate train-bounded train-mhgan train-mrflow train-ct docs clean
+.PHONY: help install demo test lint chaos fuzz soak bench evaluate train-bounded train-mhgan train-mrflow train-ct docs clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -52,6 +53,9 @@ chaos: $(STAMP)  ## kill -9 a working node at random moments, KILLS=200 times; S
 
 fuzz: $(STAMP)  ## 5,000 damaged PDUs and 2,000 damaged data sets against the receiver; SEED=1
 	@DICOM_NODE_FUZZ_PDUS=5000 DICOM_NODE_FUZZ_DATASETS=2000 DICOM_NODE_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest tests/network/test_receive_fuzz.py
+
+soak: $(STAMP)  ## senders of all kinds at a node for SOAK_MINUTES=10: nothing is lost, nothing grows; SEED=1
+	@DICOM_NODE_SOAK_MINUTES=$(SOAK_MINUTES) DICOM_NODE_SOAK_SEED=$(SEED) $(BIN)/python -m pytest tests/network/test_node_soak.py
 
 bench: $(STAMP)  ## what is measured, each as ratios within one run
 	@for each in benchmarks/*.py; do $(BIN)/python $$each; done

@@ -15,7 +15,8 @@ from dicom_node.domain.commitment import Commitment, CommitmentEvent, answer
 from dicom_node.domain.ports import Clock
 from dicom_node.errors import DeliveryDeferred, DeliveryRefused
 from dicom_node.receive.report import Report, ReportAddress
-from dicom_node.settings import CommitmentSettings
+from dicom_node.receive.tls import client_context
+from dicom_node.settings import CommitmentPeer, CommitmentSettings
 from dicom_node.spool.commitments import Commitments
 from dicom_node.spool.holdings import holdings
 from dicom_node.spool.instances import Spool
@@ -56,6 +57,11 @@ class CommitmentAnswers:
         Waits are measured by the time of day, which survives a restart.
     threads
         Where reports are sent from, so that one slow requestor does not hold up the others.
+
+    Raises
+    ------
+    RefusedToStart
+        When the certificates for speaking to a requestor cannot be used.
     """
 
     def __init__(  # the parts of a service, wired once
@@ -78,9 +84,7 @@ class CommitmentAnswers:
         self._threads = threads or ThreadPoolExecutor(REQUESTORS_AT_ONCE, thread_name_prefix="commitment")
         self._boundary = Boundary(clock.monotonic)
         self._busy: set[str] = set()  # requestors that are being reported to
-        self._peers: Mapping[str, ReportAddress] = {
-            each.ae_title.strip(): ReportAddress(each.ae_title.strip(), each.host, each.port) for each in settings.peers
-        }
+        self._peers: Mapping[str, ReportAddress] = {each.ae_title.strip(): _address(each) for each in settings.peers}
 
     def start(self) -> None:
         """Take up what an earlier process left behind; a report that comes twice does no harm."""
@@ -153,3 +157,11 @@ class CommitmentAnswers:
         wait_s = next_attempt(attempts, first_s=self._settings.retry_first_s, maximum_s=self._settings.retry_max_s)
         at = now + timedelta(seconds=wait_s)
         self._queue.change(request, CommitmentEvent.DEFERRED, attempts=attempts, next_attempt=at, reason=reason)
+
+
+def _address(peer: CommitmentPeer) -> ReportAddress:
+    name, files = peer.ae_title.strip(), peer.tls
+    if files is None:
+        return ReportAddress(name, peer.host, peer.port)
+    context = client_context(files.ca_file, files.certificate, files.key, what_for="commitment.peers")
+    return ReportAddress(name, peer.host, peer.port, context)

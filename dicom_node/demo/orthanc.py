@@ -104,6 +104,11 @@ class OrthancPacs:
     ) -> None:
         stop(self._process)
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
     def _configuration(self) -> dict[str, object]:
         return {
             "Name": "dicom-node demo",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -39,11 +40,14 @@ class ReportAddress:
     ----------
     ae_title, host, port
         Of the requestor.
+    tls
+        How it is spoken to; None: plain TCP.
     """
 
     ae_title: str
     host: str
     port: int
+    tls: ssl.SSLContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,21 +167,31 @@ class Reporter:
                 ae_title=address.ae_title,
                 ext_neg=[build_role(STORAGE_COMMITMENT, scp_role=True)],
                 evt_handlers=[(evt.EVT_CONN_OPEN, guard)],
+                tls_args=None if address.tls is None else (address.tls, address.host),
             )
         except OSError as error:
             raise DeliveryDeferred(
                 f"cannot reach {address.ae_title} at {address.host}:{address.port}: {error.strerror or error}"
             ) from None
         if not association.is_established:
+            _close(association)
             raise DeliveryDeferred(
                 f"{address.ae_title} takes no association for storage commitment reports at {address.host}:"
-                f"{address.port}: correct its entry in commitment.peers, or let it take them there"
+                f"{address.port}, {'plain' if address.tls is None else 'TLS'}: correct its entry in commitment.peers, "
+                "or let it take them there"
             )
         try:
             yield association
         finally:
             if association.is_established:
                 association.release()
+
+
+def _close(association: Any) -> None:
+    """Close what pynetdicom leaves open where a TLS handshake failed."""
+    transport = association.dul.socket
+    if transport is not None and transport.socket is not None:
+        transport.socket.close()
 
 
 @contextmanager

@@ -1,10 +1,10 @@
-"""TLS for the listener: versions and ciphers of BCP 195, certificates from files (PS3.15 B.12, RFC 9325)."""
+"""TLS, as listener and as caller: versions and ciphers of BCP 195, files of certificates (PS3.15 B.12, RFC 9325)."""
 
 from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,10 +126,44 @@ def server_context(files: TlsFiles) -> ssl.SSLContext:
             context.load_verify_locations(files.client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
     except (OSError, ValueError) as error:
-        what = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
-        named = ", ".join(str(each) for each in (files.certificate, files.key, files.client_ca) if each is not None)
-        raise RefusedToStart(f"listen.tls: {named} cannot be used: {what}; PEM files without a password are") from None
+        raise _unusable("listen.tls", (files.certificate, files.key, files.client_ca), error) from None
     return context
+
+
+def client_context(
+    ca_file: Path | None, certificate: Path | None, key: Path | None, *, what_for: str
+) -> ssl.SSLContext:
+    """Return how the node speaks TLS where it calls: the other side's certificate and name are checked.
+
+    Parameters
+    ----------
+    ca_file
+        Who must have signed its certificate; None: those whom the system trusts.
+    certificate, key
+        What the node shows when it is asked; None: nothing.
+    what_for
+        The settings that name the files.
+
+    Raises
+    ------
+    RefusedToStart
+        When a file is not there, cannot be read, or the key is not the certificate's.
+    """
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(CIPHERS)
+        if certificate is not None:
+            context.load_cert_chain(certificate, key, password=_no_password)
+    except (OSError, ValueError) as error:
+        raise _unusable(what_for, (ca_file, certificate, key), error) from None
+    return context
+
+
+def _unusable(what_for: str, files: Sequence[Path | None], error: OSError | ValueError) -> RefusedToStart:
+    what = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+    named = ", ".join(str(each) for each in files if each is not None)
+    return RefusedToStart(f"{what_for}: {named} cannot be used: {what}; PEM files without a password are")
 
 
 def _no_password() -> str:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import InitErrorDetails
 
 from dicom_node import located_yaml
+from dicom_node.settings.messages import PeerTls
 from dicom_node.settings.node import DELIMITER, PREFIX, Environment, Settings
 from dicom_node.settings.receiving import LIST, WORD, Tls
 from dicom_node.yaml_tree import LocatedMap
@@ -105,6 +106,9 @@ def _anchored(settings: Settings, base: Path) -> Settings:
     if tls is not None:
         client_ca = tls.client_ca and base / tls.client_ca
         tls = Tls(certificate=base / tls.certificate, key=base / tls.key, client_ca=client_ca)
+    peers = tuple(
+        each.model_copy(update={"tls": each.tls and _below(base, each.tls)}) for each in settings.commitment.peers
+    )
     audit = settings.audit
     files = {"ca_file": audit.ca_file, "certificate": audit.certificate, "key": audit.key}
     return settings.model_copy(
@@ -113,8 +117,14 @@ def _anchored(settings: Settings, base: Path) -> Settings:
             "rules": base / settings.rules,
             "infer": infer,
             "listen": settings.listen.model_copy(update={"tls": tls}),
+            "commitment": settings.commitment.model_copy(update={"peers": peers}),
             "audit": audit.model_copy(
                 update={"file": base / audit.file, **{name: path and base / path for name, path in files.items()}}
             ),
         }
     )
+
+
+def _below(base: Path, tls: PeerTls) -> PeerTls:
+    files = {"ca_file": tls.ca_file, "certificate": tls.certificate, "key": tls.key}
+    return tls.model_copy(update={name: path and base / path for name, path in files.items()})

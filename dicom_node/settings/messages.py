@@ -10,12 +10,21 @@ from pydantic import Field, field_validator
 from dicom_node.settings.part import Part, checked_ae_title
 
 
+class PeerTls(Part):
+    """How the node speaks TLS to a peer: whom it trusts, and what it shows, in PEM."""
+
+    ca_file: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
 class CommitmentPeer(Part):
     """A requestor of storage commitment, and where it takes reports."""
 
     ae_title: str
     host: str
     port: int = Field(default=104, ge=1, le=65535)
+    tls: PeerTls | None = None
 
     @field_validator("ae_title")
     @classmethod

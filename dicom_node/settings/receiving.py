@@ -36,9 +36,16 @@ class Listen(Part):
 
     host: str = "127.0.0.1"
     port: int = Field(default=11112, ge=0, le=65535)
-    processes: int = Field(default=1, ge=1, le=1)
+    processes: int = Field(default=1, ge=1)
     tls: Tls | None = None
     limits: Limits = Limits()
+
+    @field_validator("processes")
+    @classmethod
+    def _is_one(cls, value: int) -> int:
+        if value > 1:
+            raise ValueError("one process receives, in this version: leave it out")
+        return value
 
 
 class CallingAe(Part):

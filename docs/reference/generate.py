@@ -26,7 +26,7 @@ MEANINGS = {
     "ae_title": "The node's own AE title. It answers to no other, and calls itself so where a destination names none.",
     "listen.host": "Address to listen on: that of one network card, or `0.0.0.0` for all of them.",
     "listen.port": "Port to listen on; `0` takes a free one. Those below 1024, 104 among them, need a privilege.",
-    "listen.processes": "How many processes receive. One, in this version.",
+    "listen.processes": "How many processes receive. More than one is refused, in this version.",
     "listen.tls.certificate": "Certificate of the node, PEM, with it: TLS 1.2 or newer and nothing else on that port. "
     "SIGHUP reads it again.",
     "listen.tls.key": "Its key, PEM, without a password.",
@@ -70,7 +70,8 @@ MEANINGS = {
     "retention.min_free_gib": "With less free space nothing is received (status A700), and `/readyz` says so.",
     "retention.facts_series": "On how many series `rules replay` can try other rules; none beyond `keep_days`.",
     "commitment.accept": "Whether requests for storage commitment are taken. The node is no archive.",
-    "commitment.peers": "Where requestors take reports: a list of `ae_title`, `host` and `port` (104 if not said).",
+    "commitment.peers": "Where requestors take reports: a list of `ae_title`, `host`, `port` (104 if not said) and, "
+    "where they take them over TLS, `tls`: `{ca_file, certificate, key}`, PEM, each optional.",
     "commitment.port": "Port of a requestor that is not in `peers` and whose association has ended.",
     "commitment.wait_s": "How long instances are waited for that a request names and that are not here yet.",
     "commitment.retry_first_s": "How long to wait after a report was not taken; twice as long each time.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -73,15 +74,16 @@ class Scanner:
 
 
 @contextmanager
-def listening(scanner: Scanner, *, takes_the_role: bool = True) -> Iterator[Scanner]:
+def listening(scanner: Scanner, *, takes_the_role: bool = True, tls: ssl.SSLContext | None = None) -> Iterator[Scanner]:
     """Let a scanner take reports on associations that the node opens."""
     entity = AE(scanner.ae_title)
     entity.require_called_aet = True
     roles = {"scu_role": False, "scp_role": True} if takes_the_role else {}
     entity.add_supported_context(STORAGE_COMMITMENT, **roles)  # type: ignore[arg-type]  # of mixed keywords
     server = entity.start_server(
-        ("127.0.0.1", scanner.port), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, scanner.on_report)]
-    )
+        ("127.0.0.1", scanner.port), block=False, ssl_context=tls,
+        evt_handlers=[(evt.EVT_N_EVENT_REPORT, scanner.on_report)],
+    )  # fmt: skip
     scanner.port = server.server_address[1]
     try:
         yield scanner

@@ -28,6 +28,10 @@ def test_orthanc_counts_a_series_that_the_scanner_sent_to_both(tmp_path: Path) -
     run_in_a_namespace(HERE / "orthanc_count.py", tmp_path)
 
 
+def test_orthanc_sends_what_it_has_to_the_receiver(tmp_path: Path) -> None:
+    run_in_a_namespace(HERE / "orthanc_store.py", tmp_path)
+
+
 def run_in_a_namespace(script: Path, folder: Path) -> None:
     for tool in ("Orthanc", "unshare", "ip"):
         if shutil.which(tool) is None:

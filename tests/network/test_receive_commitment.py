@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import structlog
+import trustme
 from commitment_scu import Scanner, listening
 from fake_clock import FakeClock
 from made_instances import CANARY, made_instance
@@ -21,12 +23,13 @@ from until import until
 
 from dicom_node.commitments import LEASE, CommitmentAnswers
 from dicom_node.domain.commitment import CommitmentState
+from dicom_node.errors import RefusedToStart
 from dicom_node.receive import services
 from dicom_node.receive.commitment import CommitmentRequests
 from dicom_node.receive.policy import Policy
 from dicom_node.receive.report import Reporter
 from dicom_node.receive.server import Receiver
-from dicom_node.settings import CommitmentPeer, CommitmentSettings
+from dicom_node.settings import CommitmentPeer, CommitmentSettings, PeerTls
 from dicom_node.spool.instances import Spool
 from dicom_node.spool.ledger import Ledger
 
@@ -82,15 +85,17 @@ Start = Callable[..., Node]
 def start(tmp_path: Path, clock: FakeClock) -> Iterator[Start]:
     started: list[Node] = []
 
-    def run(scanner: Scanner | None = None, **settings: Any) -> Node:
+    def run(scanner: Scanner | None = None, *, tls: PeerTls | None = None, **settings: Any) -> Node:
         for earlier in started:
             earlier.stop()
-        peers = () if scanner is None else (CommitmentPeer(ae_title="MR1", host="127.0.0.1", port=scanner.port),)
+        where: dict[str, Any] = {} if scanner is None else {"host": "127.0.0.1", "port": scanner.port, "tls": tls}
+        peers = (CommitmentPeer(ae_title="MR1", **where),) if where else ()
         started.append(Node(tmp_path, clock, peers, **settings))
         return started[-1]
 
     yield run
-    started[-1].stop()
+    for last in started[-1:]:
+        last.stop()
 
 
 def stored(node: Node, count: int = 2) -> list[str]:
@@ -144,6 +149,60 @@ def test_a_scanner_that_is_not_listed_and_has_gone_is_called_where_it_came_from(
         asked(node, scanner, stored(node))
         node.report()
     assert len(scanner.reports) == 1
+
+
+def test_a_scanner_that_takes_reports_over_tls_is_told_over_tls_and_knows_the_node(
+    start: Start, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    with listening(Scanner(), tls=server_tls(authority)) as scanner:
+        node = start(scanner, tls=certified(tmp_path, authority))
+        instances = stored(node)
+        asked(node, scanner, instances)
+        node.report()
+    assert scanner.committed == instances
+    assert node.request.state is CommitmentState.REPORTED
+
+
+@pytest.mark.parametrize("shown", ["another authority's certificate", "no TLS"])
+def test_a_scanner_that_is_not_known_by_its_certificate_is_told_nothing(
+    start: Start, tmp_path: Path, shown: str
+) -> None:
+    tls = None if shown == "no TLS" else server_tls(trustme.CA())
+    with listening(Scanner(), tls=tls) as scanner:
+        node = start(scanner, tls=certified(tmp_path, trustme.CA()))
+        asked(node, scanner, stored(node))
+        node.report()
+    assert scanner.reports == []
+    assert node.request.state is CommitmentState.WAITING
+    assert "TLS: correct its entry in commitment.peers" in node.request.reason
+
+
+def test_certificates_that_cannot_be_used_keep_the_node_from_starting(start: Start, tmp_path: Path) -> None:
+    with pytest.raises(RefusedToStart, match=r"^commitment.peers: .*absent.pem cannot be used: No such file"):
+        start(Scanner(port=104), tls=PeerTls(ca_file=tmp_path / "absent.pem"))
+
+
+def server_tls(authority: trustme.CA) -> ssl.SSLContext:
+    """Return how a scanner speaks TLS that wants to know who calls."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(context)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+def certified(folder: Path, authority: trustme.CA) -> PeerTls:
+    """Return the files of a node that an authority knows."""
+    files = PeerTls(ca_file=folder / "ca.pem", certificate=folder / "node.pem", key=folder / "node.key")
+    own = authority.issue_cert("node.example.org")
+    for path, blob in (
+        (files.ca_file, authority.cert_pem),
+        (files.certificate, own.cert_chain_pems[0]),
+        (files.key, own.private_key_pem),
+    ):
+        blob.write_to_path(str(path))
+    return files
 
 
 def test_fault_53_a_request_that_comes_before_its_images_waits_for_them_and_then_no_longer(start: Start) -> None:

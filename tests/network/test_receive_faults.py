@@ -28,10 +28,13 @@ from raw_peer import (
 from until import until
 from ward import ECHO, Ward
 
+from dicom_node.log import allow_listed
 from dicom_node.receive.limits import ReceiverLimits
 from dicom_node.settings import CallingAe
 
 pytestmark = pytest.mark.network
+
+console = structlog.dev.ConsoleRenderer(colors=False)
 
 
 @pytest.fixture
@@ -219,6 +222,20 @@ def test_fault_14_a_title_of_spaces_is_rejected_and_logged(ward: Ward, calling: 
             assert rejection(peer.answer) == (1, 1, reason)
         ward.is_alive()
     assert "association_rejected" in [each["event"] for each in logs]
+
+
+def test_fault_68_a_title_with_line_breaks_is_rejected_and_is_one_line_of_the_log(ward: Ward) -> None:
+    with structlog.testing.capture_logs() as logs:
+        receiver = ward.start()
+        with RawPeer(receiver.port, request(calling="A\r\n2026 forged")) as peer:
+            assert rejection(peer.answer) == (1, 1, 3)
+        ward.is_alive()
+    told = [each for each in logs if "forged" in str(each)]
+    assert {each["event"] for each in told} == {"association_rejected", "association_ended"}
+    for each in told:
+        written = console(None, "info", dict(allow_listed(None, "info", each)))
+        assert "forged" in written
+        assert written.splitlines() == [written]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from dicom_node.app import receiver_limits
 from dicom_node.errors import RefusedToStart
 from dicom_node.receive.limits import ReceiverLimits
-from dicom_node.settings import CallingAe, CommitmentPeer, CountFrom, Settings, load_settings
+from dicom_node.settings import CallingAe, CommitmentPeer, CountFrom, PeerTls, Settings, load_settings
 
 # key -> as YAML, as a variable, what comes of it; paths are relative to the file's folder
 KEYS: dict[str, tuple[str, str, Any]] = {
@@ -172,6 +172,14 @@ def test_certificates_lie_beside_the_file_too(file: Path) -> None:
     assert (tls.certificate, tls.key, tls.client_ca) == (file.parent / "tls/node.pem", Path("/etc/node.key"), None)
 
 
+def test_certificates_for_reports_on_commitment_lie_beside_the_file_too(file: Path) -> None:
+    tls = "{ca_file: ca.pem, certificate: /etc/node.pem}"
+    file.write_text(f"commitment: {{peers: [{{ae_title: A, host: a, tls: {tls}}}, {{ae_title: B, host: b}}]}}\n")
+    first, second = load_settings().commitment.peers
+    assert first.tls == PeerTls(ca_file=file.parent / "ca.pem", certificate=Path("/etc/node.pem"))
+    assert second.tls is None
+
+
 def test_the_limits_of_a_node_are_those_of_a_receiver() -> None:
     assert receiver_limits(Settings().listen.limits) == ReceiverLimits()
 
@@ -192,7 +200,7 @@ def test_the_environment_goes_before_the_file_and_leaves_its_other_keys(
         ("\nlisten:\n  prot: 4", "3: listen.prot: not a key that is known here; did you mean 'port'?"),
         ("listen: {port: 65536}", "1: listen.port: must be less than or equal to 65535"),
         ("listen: {port: many}", "1: listen.port: must be a whole number"),
-        ("listen: {processes: 4}", "1: listen.processes: must be less than or equal to 1"),
+        ("listen: {processes: 4}", "1: listen.processes: one process receives, in this version: leave it out"),
         ("listen: 104", "1: listen: must hold keys with values"),
         ("ae_title: SEVENTEEN_LETTERS", "1: ae_title: an AE title has 1 to 16 printable ASCII characters"),
         ("calling_ae: SCANNER", "1: calling_ae: must be 'any', or a list of {ae_title, hosts}"),
