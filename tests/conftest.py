@@ -13,6 +13,10 @@ from fake_clock import FakeClock
 hypothesis.settings.register_profile("no clock", deadline=None)  # a busy machine makes any single example slow
 hypothesis.settings.load_profile("no clock")
 
+# a test process for each core, and a thread for each process: more of them wait for each other most of the time
+for name in ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
+    os.environ.setdefault(name, "1")
+
 BESIDE_THE_CHECKOUT = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

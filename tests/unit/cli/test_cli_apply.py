@@ -21,7 +21,7 @@ from dicom_node import app
 from dicom_node.domain.ports import InferenceOutcome
 from dicom_node.errors import ModelCrashed
 from dicom_node.settings import Settings
-from inference.registry import Registry
+from inference.registry import SHIPPED, Registry
 
 ANY = ("--model", any_contrast_bundle.NAME)
 T1_ONLY = ("--model", "test-t1-only")
@@ -33,7 +33,7 @@ OBLIQUE = np.array([[-4.9, 0.3, 0.5, 90], [0.4, 4.9, -0.6, -110], [0.2, 0.7, 5.0
 @pytest.fixture
 def executor(worked: Path, monkeypatch: pytest.MonkeyPatch) -> HereExecutor:
     """Have models run in this process, which spares the start of another."""
-    executor = HereExecutor(Registry([app.SHIPPED, worked / "var" / "models"]))
+    executor = HereExecutor(Registry([SHIPPED, worked / "var" / "models"]))
     monkeypatch.setattr(app, "local_executor", lambda *_: executor)
     return executor
 

@@ -30,7 +30,8 @@ def thinned(source: Path, folder: Path, every: int) -> Path:
     """Write every so many of the images of a series, rows and columns, of a head that fills its planes as before."""
     folder.mkdir()
     images = sorted((dcmread(path) for path in source.glob("*.dcm")), key=lambda image: image.InstanceNumber)
-    for image in images[::every]:
+    for number, image in enumerate(images[::every], start=1):  # numbered anew: else two of three are missing
+        image.InstanceNumber = number
         pixels = np.ascontiguousarray(image.pixel_array[::every, ::every])
         image.Rows, image.Columns = pixels.shape
         image.PixelSpacing = [float(mm) * every for mm in image.PixelSpacing]

@@ -44,6 +44,7 @@ def catalogue() -> Catalogue:
             "harmonize-bounded": ["siemens-3t"],
             "synth-ct": [],
             "synth-ct-bulk": [],
+            "synth-ct-unet": [],
         },
         destination_kinds={"dicom": DicomSettings, "folder": FolderSettings},
         outputs={"synth-ct": tuple(Output), "harmonize-nyul": (Output.RESULT,)},
