@@ -36,6 +36,9 @@ TEMPLATE = Path(__file__).parent / "bundles" / "harmonize-mrflow"
 UNDONE_WITHIN = 1e-4
 """Largest difference, in parts of the anchor, that going to the latent and back may leave."""
 
+STORED = {"contrast": "T1", "values_per_unit": 1, "window_center": 600, "window_width": 1200}
+"""How values of a target are stored that the template does not have."""
+
 _SITE, _REFERENCE_MM = "ge-15t-b", 6.0
 _PROBE = (4, 1, 112, 96)
 
@@ -67,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def begin(folder: Path, targets: Sequence[str]) -> None:
-    """Write manifest and card where there are none, with some of the targets alone."""
+    """Write manifest and card where there are none, with these targets: the template's, or a site's own."""
     if (folder / MANIFEST).exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,6 +82,8 @@ def begin(folder: Path, targets: Sequence[str]) -> None:
     manifest = yaml.load(folder / MANIFEST)
     for name in set(manifest["targets"]) - set(targets):
         del manifest["targets"][name]
+    for name in targets:
+        manifest["targets"].setdefault(name, dict(STORED))
     manifest["reference"]["target"] = targets[0]
     yaml.dump(manifest, folder / MANIFEST)
 
