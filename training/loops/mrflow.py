@@ -191,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     own.add_argument("--target", help="another site than the configuration's")
     own.add_argument("--scans", type=Path, help="folder of scans of a scanner of your own, which --target then names")
     told, others = own.parse_known_args(arguments)
-    options = read_options("training.loops.mrflow", others, cache=Path("build/target-scans"))
+    options = read_options("training.loops.mrflow", others, cache=Path("build/target-scans"), own=own)
     config = read_config(Config, options.config, seed=options.seed, target=told.target)
     try:
         scans = _scans_of(config, options, told.scans)
