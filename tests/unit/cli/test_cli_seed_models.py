@@ -69,8 +69,8 @@ def head(tmp_path: Path) -> Path:
     return write_dicom(made_series(), tmp_path / "in")
 
 
-def references(tmp_path: Path, *seeds: int, **how: Any) -> list[Path]:
-    return [write_dicom(made_series(seed=seed, **how), tmp_path / f"reference-{seed}") for seed in seeds]
+def references(tmp_path: Path, *seeds: int) -> list[Path]:
+    return [write_dicom(made_series(seed=seed), tmp_path / f"reference-{seed}") for seed in seeds]
 
 
 def derived(folder: Path) -> Dataset:
@@ -91,15 +91,19 @@ def test_a_target_that_is_missing_or_unknown_is_told_with_those_that_there_are(
     assert words in run("apply", *options, head, tmp_path / "out").refusal
 
 
+def a_t2(folder: Path) -> Path:
+    series = a_few(description="Ax T2 TSE")
+    for ds in series:
+        ds.ScanningSequence, ds.SequenceVariant, ds.EchoTime, ds.RepetitionTime = "SE", "SK", 100, 5000
+        del ds.InversionTime
+    return write_dicom(series, folder)
+
+
 @pytest.mark.parametrize("options", [(*MHGAN, "--target", "siemens-3t"), FLOW])
 def test_a_t2_is_not_given_to_a_model_of_t1(
     run: Any, site: AddedLooks, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    t2 = a_few(description="Ax T2 TSE")
-    for ds in t2:
-        ds.ScanningSequence, ds.SequenceVariant, ds.EchoTime, ds.RepetitionTime = "SE", "SK", 100, 5000
-        del ds.InversionTime
-    done = run("apply", *options, write_dicom(t2, tmp_path / "t2"), tmp_path / "out")
+    done = run("apply", *options, a_t2(tmp_path / "t2"), tmp_path / "out")
     assert done.status == 1
     assert "the contrast is T2; the model takes T1" in done.err
     assert not (tmp_path / "out").exists()
@@ -144,10 +148,9 @@ def test_a_reference_series_is_the_target_of_one_run(run: Any, site: AddedLooks,
 
 
 def test_a_reference_of_another_contrast_is_left_out(run: Any, site: AddedLooks, head: Path, tmp_path: Path) -> None:
-    (reference,) = references(tmp_path, 3, description="FSE PD AXIAL")
-    done = run("apply", *MHGAN, "--reference", reference, head, tmp_path / "out")
+    done = run("apply", *MHGAN, "--reference", a_t2(tmp_path / "t2"), head, tmp_path / "out")
     assert done.status == 1
-    assert "left out: the contrast is PD; the model takes T1" in done.err
+    assert "left out: the contrast is T2; the model takes T1" in done.err
     assert "no reference can serve" in done.err
 
 
