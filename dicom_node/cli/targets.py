@@ -64,14 +64,13 @@ def add_target(
     """
     _check_contrast(paths, contrast)
     settings = settings_of(config)
+    from dicom_node.cli.references import measure
     from dicom_node.holdings import added_looks
 
     added, registry = added_looks(settings), registry_of(settings)
     _check_name(name, registry)
     added.check_new(name, replace=replace)
     with _encoder(model, settings, registry) as encoder:
-        from dicom_node.cli.references import measure
-
         measured = measure(paths, contrast=contrast and contrast.value, tell=_told_as(json=json), encoder=encoder)
         made = encoder.style(measured) if encoder else measured.look
     file = added.put(name, made, replace=replace)

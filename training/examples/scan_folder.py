@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from nibabel.filebasedimages import ImageFileError
@@ -16,21 +15,16 @@ from training.evaluate.real import read_real
 UNREADABLE = (ModelRefused, ValueError, RuntimeError, AttributeError, ImageFileError, InvalidDicomError)
 """What reading a scan raises where it is no single volume of a head."""
 
-FEWEST = 2
-"""One to learn from, and one to watch progress on."""
 
-
-def entries(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield name and path of each person, in the order of their names; hidden files are none.
+def entries(folder: Path) -> list[Path]:
+    """Return what lies there of each person, in the order of their names; hidden files are of none.
 
     Parameters
     ----------
     folder
         In it NIfTI files, or folders of one DICOM series each.
     """
-    for place in sorted(folder.iterdir()):
-        if not place.name.startswith("."):
-            yield place.name, place
+    return sorted(place for place in folder.iterdir() if not place.name.startswith("."))
 
 
 def read_scan(place: Path, *, unpacked: Path) -> Volume:
@@ -58,7 +52,7 @@ def refuse_too_few(folder: Path, found: int) -> None:
     Raises
     ------
     ValueError
-        When there are fewer than `FEWEST`.
+        When there are fewer than two: one to learn from, and one to watch progress on.
     """
-    if found < FEWEST:
-        raise ValueError(f"{folder}: {found} heads; put scans of {FEWEST} people or more there, one an entry")
+    if found < 2:
+        raise ValueError(f"{folder}: {found} heads; put scans of two people or more there, one an entry")

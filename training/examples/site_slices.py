@@ -117,7 +117,7 @@ def folder_sites(folder: Path, cache: Path) -> list[Site]:
     for site in sorted(path for path in folder.iterdir() if path.is_dir()):
         if not _NAME.fullmatch(site.name) or site.name in SITES:
             raise ValueError(f"{site}: rename it: a-z, 0-9, '.' and '-', and none of {', '.join(SITES)}")
-        paths = [_kept_real(site, place, cache) for _, place in entries(site)]
+        paths = [_kept_real(site, place, cache) for place in entries(site)]
         found = [path for path in paths if path is not None]
         refuse_too_few(site, len(found))
         sites.append(_read_site(site.name, found, {_person_of(found[-1])}))

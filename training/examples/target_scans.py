@@ -99,7 +99,7 @@ def of_folder(folder: Path, cache: Path, *, target: str) -> TargetScans:
     if target in SITES:
         raise ValueError(f"{target} is a virtual site: call your own scanner otherwise, with --target")
     (cache / target).mkdir(parents=True, exist_ok=True)
-    found = [name for name, place in entries(folder) if _kept_real(name, place, cache / target)]
+    found = [place.name for place in entries(folder) if _kept_real(place, cache / target)]
     refuse_too_few(folder, len(found))
     scans = [read(cache, target, name) for name in found]
     return TargetScans([scanned for each in scans[:-1] for scanned in each], scans[-1])
@@ -157,9 +157,9 @@ def _in_frame(volume: Volume) -> TargetScan:
     return TargetScan((seen.voxels * scale).astype(np.float16), seen.inside)
 
 
-def _kept_real(name: str, place: Path, folder: Path) -> bool:
+def _kept_real(place: Path, folder: Path) -> bool:
     """Prepare a real scan, unless it is there already; False where there is no head in it, which is told."""
-    path = folder / f"{name}.npz"
+    path = folder / f"{place.name}.npz"
     if path.is_file():
         return True
     try:

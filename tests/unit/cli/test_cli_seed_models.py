@@ -17,6 +17,7 @@ from pydicom import Dataset, dcmread
 from dicom_node import app
 from dicom_node.domain.ports import InferenceOutcome, InferenceRequest
 from dicom_node.errors import JobHeld
+from inference import registry
 from inference.added import AddedLooks
 from inference.added_style import AddedStyle
 from inference.errors import ModelRefused
@@ -53,7 +54,8 @@ class Here:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AddedLooks:
-    """Return where a node with both models keeps added targets."""
+    """Return where a node with these two models alone keeps added targets."""
+    monkeypatch.setattr(registry, "SHIPPED", tmp_path / "shipped")
     mhgan_bundle.write(tmp_path / "models")
     flow_bundle.write(tmp_path / "models")
     (tmp_path / "node.yaml").write_text("infer: {models: [models]}\n")

@@ -73,7 +73,7 @@ def test_a_site_of_the_gan_is_read_in_the_same_way(
     ("target", "keep", "words"),
     [
         ("siemens-3t", True, "siemens-3t is a virtual site: call your own scanner otherwise, with --target"),
-        ("ours", False, "0 heads; put scans of 2 people or more there, one an entry"),
+        ("ours", False, "0 heads; put scans of two people or more there, one an entry"),
     ],
 )
 def test_the_command_says_what_is_wrong_with_a_folder(
