@@ -126,8 +126,9 @@ def test_the_same_volume_gives_the_same_result_and_stays_as_it_was(opened, resul
     assert not np.shares_memory(first.volume.voxels, given.voxels)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [each for each in NAMES if each not in TINY or each != mhgan_bundle.NAME])
 def test_the_background_stays_background(opened, result, name):
+    # not asked of the tiny GAN: the black of its invented styles is not that of a phantom
     bundle, _, _ = opened(name)
     voxels = result(name, 3).volume.voxels
     inside = phantom.inside(source(3, bundle.manifest.output.kind))
