@@ -79,8 +79,8 @@ train-ct: $(STAMP)  ## train a synthetic CT (an hour), MODEL=unet|pix2pix|cycleg
 # a flow a target: TARGET=ge-15t; CONFIG=mrflow-seed|mrflow-public|mrflow
 train-mrflow: FLOW_OF = $(if $(filter command line,$(origin TARGET)),$(TARGET),siemens-3t)
 train-mrflow: FLOW_RUN = $(if $(filter command line,$(origin RUN)),$(RUN),build/mrflow-$(FLOW_OF))
-train-mrflow: $(STAMP)  ## train the flow of a target (hours), TARGET=siemens-3t; CONFIG=mrflow; RESUME=1: go on; FRACTION=0.05; SEED; DATA=folder; RUN=folder
-	@$(BIN)/python -m training.loops.mrflow --config training/configs/$(if $(CONFIG),$(CONFIG),mrflow).yaml --run '$(FLOW_RUN)' --target '$(FLOW_OF)' --fraction $(FRACTION) $(if $(DATA),--data '$(DATA)') $(if $(RESUME),--resume) $(if $(filter command line,$(origin SEED)),--seed $(SEED))
+train-mrflow: $(STAMP)  ## train the flow of a target (hours), TARGET=siemens-3t; CONFIG=mrflow; RESUME=1: go on; FRACTION=0.05; SEED; DATA=folder; SCANS=folder of a scanner of your own; RUN=folder
+	@$(BIN)/python -m training.loops.mrflow --config training/configs/$(if $(CONFIG),$(CONFIG),mrflow).yaml --run '$(FLOW_RUN)' --target '$(FLOW_OF)' --fraction $(FRACTION) $(if $(DATA),--data '$(DATA)') $(if $(SCANS),--scans '$(SCANS)') $(if $(RESUME),--resume) $(if $(filter command line,$(origin SEED)),--seed $(SEED))
 
 docs: $(STAMP)  ## write the tables in docs/ that come from the code
 	@$(BIN)/python -m dicom_node.route.reference docs/reference/routing-rules.md

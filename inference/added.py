@@ -1,4 +1,4 @@
-"""The looks that a site added: a folder with a safetensors file each, which holds percentiles and nothing else."""
+"""The targets that a site added: a folder with a safetensors file each, which holds a look or a style, and no image."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import TypeAlias, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
+from inference.added_style import AddedStyle, style_in
 from inference.contract import Contrast
 from inference.errors import BundleRefused
-from inference.look import Look, from_bytes
+from inference.look import Look, one_look, tensors_of
 from inference.manifest import Name
+
+Added: TypeAlias = Look | AddedStyle
+"""Percentiles, which many models can aim at, or a style, which the model can that read it."""
 
 SUFFIX = ".safetensors"
 
@@ -22,7 +26,7 @@ _NAME: TypeAdapter[str] = TypeAdapter(Name)
 
 
 class AddedLooks:
-    """The looks in a folder. It is read at every call, so that what is added there counts at once.
+    """The looks and styles in a folder. It is read at every call, so that what is added there counts at once.
 
     Parameters
     ----------
@@ -33,8 +37,8 @@ class AddedLooks:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def looks(self) -> Mapping[str, Look]:
-        """Return name -> look of those that can be used."""
+    def looks(self) -> Mapping[str, Added]:
+        """Return name -> look or style of those that can be used."""
         return self._read()[0]
 
     def refused(self) -> Mapping[Path, str]:
@@ -48,8 +52,8 @@ class AddedLooks:
         except BundleRefused:  # nothing can have this name
             return False
 
-    def get(self, name: str) -> Look:
-        """Return one look.
+    def get(self, name: str) -> Added:
+        """Return one look or style.
 
         Raises
         ------
@@ -67,7 +71,8 @@ class AddedLooks:
         if len(data) > _MAX_BYTES:
             raise BundleRefused(f"{path}: too large for a look")
         try:
-            look = from_bytes(data)
+            tensors = tensors_of(data)
+            look = style_in(tensors) or one_look(tensors)
         except BundleRefused as refusal:
             raise BundleRefused(f"{path}: {refusal}") from refusal
         if look.contrast not in get_args(Contrast):
@@ -85,8 +90,8 @@ class AddedLooks:
         if not replace and self._path(name).exists():
             raise self._taken(name)
 
-    def put(self, name: str, look: Look, *, replace: bool = False) -> Path:
-        """Write a look, whole or not at all, and return its file.
+    def put(self, name: str, look: Added, *, replace: bool = False) -> Path:
+        """Write a look or a style, whole or not at all, and return its file.
 
         Raises
         ------
@@ -122,8 +127,8 @@ class AddedLooks:
         except FileNotFoundError:
             raise BundleRefused(f"there is no added target '{name}' in {self.folder}") from None
 
-    def _read(self) -> tuple[dict[str, Look], dict[Path, str]]:
-        looks: dict[str, Look] = {}
+    def _read(self) -> tuple[dict[str, Added], dict[Path, str]]:
+        looks: dict[str, Added] = {}
         refused: dict[Path, str] = {}
         for path in sorted(self.folder.glob(f"[!.]*{SUFFIX}")):
             name = path.name.removesuffix(SUFFIX)

@@ -1,4 +1,4 @@
-"""What a model aims at: a target of its bundle, or a look that the site added; and how its values are stored."""
+"""What a model aims at: a target of its bundle, or a look or style of the site; and how its values are stored."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from inference.added import Added
+from inference.added_style import AddedStyle
+from inference.bundle import Bundle
 from inference.contract import Contrast
 from inference.errors import ModelRefused
 from inference.look import LEVELS, Look
@@ -27,7 +30,7 @@ class Aim:
     target
         Its contrast, scale and window; None where the model takes no target.
     digest
-        SHA-256 of an added look. None for a target of the bundle, which the bundle's own digest covers.
+        SHA-256 of an added look or style. None for a target of the bundle, which the bundle's own digest covers.
     output
         What is asked of the model.
     """
@@ -69,15 +72,60 @@ def at_look(manifest: Manifest, name: str, look: Look) -> Aim:
     return Aim(name, _stored(manifest.added_targets, look), look.digest)
 
 
+def at_style(bundle: Bundle, name: str, style: AddedStyle) -> Aim:
+    """Aim at a style that the model's own encoder read in a site's references.
+
+    Raises
+    ------
+    ModelRefused
+        When another model read it, or this one with other weights.
+    """
+    reason, stored = unfit_style(bundle, style), bundle.manifest.added_styles
+    if reason is not None or stored is None:
+        raise ModelRefused(f"model {bundle.manifest.name} cannot aim at '{name}': {reason}")
+    return Aim(name, stored.model_copy(update={"contrast": style.contrast}), style.digest)
+
+
+def at_added(bundle: Bundle, name: str, added: Added) -> Aim:
+    """Aim at a look or a style that a site added; see `at_look` and `at_style`."""
+    return at_style(bundle, name, added) if isinstance(added, AddedStyle) else at_look(bundle.manifest, name, added)
+
+
+def reason_against(bundle: Bundle, added: Added) -> str | None:
+    """Say why a model cannot aim at a look or a style; None when it can."""
+    return unfit_style(bundle, added) if isinstance(added, AddedStyle) else unfit(bundle.manifest, added)
+
+
 def unfit(manifest: Manifest, look: Look) -> str | None:
     """Say why a model cannot aim at a look; None when it can."""
     if manifest.added_targets is None:
-        return "it takes no looks that were measured on references"
-    of_looks, taken = manifest.added_targets.contrast, manifest.input.contrasts
-    wanted = (of_looks,) if of_looks is not None else taken
-    if wanted == "any" or look.contrast in wanted:
+        instead = (
+            "" if manifest.added_styles is None else f": `models target add --model {manifest.name}` reads a style"
+        )
+        return f"it takes no looks that were measured on references{instead}"
+    return _other_contrast(manifest.added_targets, manifest, look.contrast)
+
+
+def unfit_style(bundle: Bundle, style: AddedStyle) -> str | None:
+    """Say why a model cannot aim at a style; None when it can."""
+    manifest = bundle.manifest
+    if style.model != manifest.name or manifest.added_styles is None:
+        return f"it is a style that model {style.model} read, and means nothing to another"
+    if style.model_digest != bundle.digest:
+        read, now = style.model_digest[:12], bundle.digest[:12]
+        return (
+            f"it was read with other weights ({read} then, {now} now): "
+            f"`models target add --model {manifest.name} --replace` reads the references again"
+        )
+    return _other_contrast(manifest.added_styles, manifest, style.contrast)
+
+
+def _other_contrast(stored: Target, manifest: Manifest, contrast: str) -> str | None:
+    taken = manifest.input.contrasts
+    wanted = (stored.contrast,) if stored.contrast is not None else taken
+    if wanted == "any" or contrast in wanted:
         return None
-    return f"the references are {look.contrast}; the model takes {' or '.join(wanted)}"
+    return f"the references are {contrast}; the model takes {' or '.join(wanted)}"
 
 
 def _stored(added: Target, look: Look) -> Target:

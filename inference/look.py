@@ -140,6 +140,11 @@ class Look:
         return np.asarray(self.head.mean(axis=0))
 
     @property
+    def references(self) -> int:
+        """How many heads it was measured on."""
+        return len(self.deep)
+
+    @property
     def digest(self) -> str:
         """SHA-256 of all that it holds, 64 hexadecimal digits."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
@@ -203,10 +208,33 @@ def from_bytes(data: bytes) -> Look:
     BundleRefused
         When it holds none.
     """
+    return one_look(tensors_of(data))
+
+
+def tensors_of(data: bytes) -> Mapping[str, NDArray[Any]]:
+    """Read the tensors of a safetensors file.
+
+    Raises
+    ------
+    BundleRefused
+        When it is none.
+    """
     try:
-        (look,) = looks_in(load(data)).values()
+        return load(data)
     except SafetensorError as error:
         raise BundleRefused("not a safetensors file") from error
+
+
+def one_look(tensors: Mapping[str, NDArray[Any]]) -> Look:
+    """Return the only look among some tensors.
+
+    Raises
+    ------
+    BundleRefused
+        When there is none, or several.
+    """
+    try:
+        (look,) = looks_in(tensors).values()
     except ValueError:
         raise BundleRefused("the file holds no look") from None
     return look

@@ -202,6 +202,8 @@ class Manifest(_Part):
         What it takes, gives, aims at, and the limits of its output gate.
     added_targets
         How a look that was measured on a site's own references is stored; None: it takes none.
+    added_styles
+        The same for a style that the model itself reads in references; None: it reads none.
     flow
         How a model of family ``mrflow`` iterates; None for all others.
     weights, reference
@@ -220,6 +222,7 @@ class Manifest(_Part):
     output: OutputSpec
     targets: dict[Name, Target] = Field(default_factory=dict)
     added_targets: Target | None = None
+    added_styles: Target | None = None
     qa: QaLimits = QaLimits()
     flow: FlowSettings | None = None
     weights: PinnedFile
@@ -239,7 +242,7 @@ class Manifest(_Part):
         is_ct = self.output.kind == "ct"
         if is_ct != (self.qa.ct is not None):
             raise ValueError("qa.ct: needed where output.kind is ct, and only there")
-        if is_ct and (self.targets or self.added_targets):
+        if is_ct and (self.targets or self.added_targets or self.added_styles):
             raise ValueError("targets: a CT has none, its scale is that of Hounsfield units")
         return self
 

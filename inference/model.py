@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from inference.added_style import AddedStyle
 from inference.errors import ModelRefused
 from inference.look import Look
 from inference.output import Output
-from inference.volume import Volume
+from inference.volume import Float32Array, Volume
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +81,45 @@ class UncertainModel(Model, Protocol):
         ...
 
 
-def ask(model: Model, volume: Volume, *, target: str | Look | None, output: Output) -> Result:
+@runtime_checkable
+class StyledModel(Model, Protocol):
+    """A model that reads styles in references, and gives them to others."""
+
+    def read_style(self, volume: Volume) -> Float32Array:
+        """Read the style of a reference: numbers, always as many.
+
+        Raises
+        ------
+        ModelRefused
+            When the model cannot work on this volume.
+        """
+        ...
+
+    def in_style(self, volume: Volume, numbers: Float32Array) -> Result:
+        """Run the model; `numbers` as `read_style` gave them, or a mean of such.
+
+        Raises
+        ------
+        ModelRefused
+            When the model cannot work on this volume, or these are no numbers of its own.
+        """
+        ...
+
+
+def read_style(model: Model, volume: Volume) -> Float32Array:
+    """Have a model read the style of a reference; see `StyledModel`.
+
+    Raises
+    ------
+    ModelRefused
+        When the model refuses, or reads no styles.
+    """
+    if not isinstance(model, StyledModel):
+        raise ModelRefused("the model reads no styles in references: name one of its targets")
+    return model.read_style(volume)
+
+
+def ask(model: Model, volume: Volume, *, target: str | Look | AddedStyle | None, output: Output) -> Result:
     """Run a model for what is asked of it; see `Model` and `UncertainModel`.
 
     Raises
@@ -88,6 +127,10 @@ def ask(model: Model, volume: Volume, *, target: str | Look | None, output: Outp
     ModelRefused
         When the model refuses, or offers no such output.
     """
+    if isinstance(target, AddedStyle):
+        if output is not Output.RESULT or not isinstance(model, StyledModel):
+            raise ModelRefused("the model takes no styles: name one of its targets")
+        return model.in_style(volume, target.mean)
     if output is Output.RESULT:
         return model(volume, target=target)
     if not isinstance(model, UncertainModel) or target is not None:

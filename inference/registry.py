@@ -14,7 +14,7 @@ import numpy as np
 
 from inference import models
 from inference.added import AddedLooks
-from inference.aim import Aim, at_look, at_target, unfit
+from inference.aim import Aim, at_added, at_target, reason_against
 from inference.bundle import MANIFEST, Bundle, open_bundle
 from inference.device import choose
 from inference.errors import BundleRefused, ModelRefused
@@ -34,7 +34,7 @@ class Registry:
     folders
         Each holds bundles, one a folder; of two with the same name the first counts. They are read once.
     added
-        The looks that the site added, targets of every model that takes such; they may change while this is used.
+        Looks and styles that the site added, targets of the models that take them; they may change while this is used.
 
     Attributes
     ----------
@@ -87,9 +87,9 @@ class Registry:
         """Return model name -> the targets it offers: those of its bundle, then the added looks that it can take."""
         looks = {} if self._added is None else self._added.looks()
         offered = {}
-        for name, manifest in ((name, bundle.manifest) for name, bundle in self._bundles.items()):
-            added = (each for each, look in looks.items() if unfit(manifest, look) is None)
-            offered[name] = tuple(dict.fromkeys((*manifest.targets, *added)))
+        for name, bundle in self._bundles.items():
+            added = (each for each, look in looks.items() if reason_against(bundle, look) is None)
+            offered[name] = tuple(dict.fromkeys((*bundle.manifest.targets, *added)))
         return offered
 
     def outputs(self) -> Mapping[str, tuple[Output, ...]]:
@@ -126,7 +126,7 @@ class Registry:
             raise ModelRefused(f"model {model} needs a target: it offers {', '.join(offered)}")
         if self._added is None or not self._added.has(target):
             raise ModelRefused(f"model {model} has no target '{target}': it offers {', '.join(offered) or 'none'}")
-        return at_look(manifest, target, self._added.get(target))
+        return at_added(self.get(model), target, self._added.get(target))
 
 
 def families() -> tuple[str, ...]:

@@ -11,7 +11,9 @@ that the request names. The process ends when its standard input closes.
     {"id": 7, "ok": true, "affine": …, "unit": "1", "numbers": {…}, "seconds": 0.8, "device": "cpu"}    … in output.npy
     {"id": 7, "ok": false, "kind": "refused", "message": "…"}  kind is refused (the input is at fault) or failed
 
-A ``target_digest`` says that the target is a look which the site added; it is read from the folder of these.
+A ``target_digest`` says that the target is a look or a style which the site added; it is read from the folder of these.
+With ``"read": "style"`` in place of ``target`` and ``output`` the volume is a reference, and the answer holds what the
+model's own encoder reads in it: ``{…, "style": […], "seconds": 0.4, "device": "cpu"}``.
 Messages hold nothing of the voxels: of an unforeseen error only its class and place are told.
 """
 
@@ -30,11 +32,12 @@ from typing import IO, Any
 
 import numpy as np
 
-from inference.added import AddedLooks
+from inference.added import Added, AddedLooks
+from inference.added_style import AddedStyle
+from inference.aim import unfit_style
 from inference.bundle import Bundle
 from inference.errors import BundleRefused, DeviceUnavailable, ModelRefused
-from inference.look import Look
-from inference.model import Model, ask
+from inference.model import Model, ask, read_style
 from inference.output import Output
 from inference.registry import Registry, load
 from inference.volume import Volume
@@ -53,7 +56,7 @@ class Worker:
     device
         ``auto``, ``cpu`` or ``cuda:<n>``.
     added
-        The looks that the site added.
+        The looks and styles that the site added.
     """
 
     def __init__(self, folders: Sequence[Path], device: str, *, added: AddedLooks | None = None) -> None:
@@ -84,7 +87,9 @@ class Worker:
         )
         if reasons := bundle.manifest.input.volume_violations(volume):
             raise ModelRefused("; ".join(reasons))
-        target = self._target(request["target"], request.get("target_digest"))
+        if request.get("read") == "style":
+            return _style(model, volume)
+        target = self._target(request["target"], request.get("target_digest"), bundle)
         started = time.perf_counter()
         result = ask(model, volume, target=target, output=Output(request.get("output", Output.RESULT)))
         seconds = time.perf_counter() - started
@@ -97,8 +102,8 @@ class Worker:
             "device": model.device,
         }
 
-    def _target(self, name: str | None, digest: str | None) -> str | Look | None:
-        """Return the look that was meant, the very one: it may be replaced while we run."""
+    def _target(self, name: str | None, digest: str | None, bundle: Bundle) -> str | Added | None:
+        """Return the look or style that was meant, the very one: it may be replaced while we run."""
         if digest is None or name is None:
             return name
         if self._added is None:
@@ -106,6 +111,8 @@ class Worker:
         look = self._added.get(name)
         if look.digest != digest:
             raise BundleRefused(f"target {name} is no longer the one that the job was made for")
+        if isinstance(look, AddedStyle) and (reason := unfit_style(bundle, look)):
+            raise ModelRefused(f"model {bundle.manifest.name} cannot aim at '{name}': {reason}")
         return look
 
     def _model(self, name: str, digest: str) -> tuple[Bundle, Model]:
@@ -116,6 +123,12 @@ class Worker:
                 raise BundleRefused(f"model {name} is no longer the one that the job was made for")
             self._warm[name] = (bundle, load(bundle, device=self._device))
         return self._warm[name]
+
+
+def _style(model: Model, volume: Volume) -> dict[str, Any]:
+    started = time.perf_counter()
+    numbers = [float(number) for number in read_style(model, volume)]
+    return {"style": numbers, "seconds": time.perf_counter() - started, "device": model.device}
 
 
 def _serve(worker: Worker, requests: IO[str], answers: IO[str]) -> None:

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write, verify, tell the digest."""
     parser = argparse.ArgumentParser(prog="python -m training.export_mhgan", description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="folder of a run of training.loops.mhgan")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle, named as the model")
     parser.add_argument("--config", type=Path, default=Path("training/configs/mhgan.yaml"), help="that of the run")
     parser.add_argument("--data", type=Path, help="as of the run")
     parser.add_argument("--sites", type=Path, help="as of the run")
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def prepare(folder: Path, targets: Sequence[str]) -> None:
-    """Put manifest and card into a folder where there is no manifest yet, with some targets."""
+    """Put manifest and card into a folder where there is no manifest yet: some targets, and the name of the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / MANIFEST).is_file():
         return
@@ -76,6 +76,7 @@ def prepare(folder: Path, targets: Sequence[str]) -> None:
     yaml = YAML()
     yaml.width = 120
     manifest = yaml.load(folder / MANIFEST)
+    manifest["name"] = folder.resolve().name  # a model that is shipped is not replaced by one of the same name
     manifest["targets"] = {name: dict(STORED) for name in targets}
     manifest["reference"]["target"] = targets[-1]
     yaml.dump(manifest, folder / MANIFEST)

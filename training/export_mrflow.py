@@ -36,6 +36,9 @@ TEMPLATE = Path(__file__).parent / "bundles" / "harmonize-mrflow"
 UNDONE_WITHIN = 1e-4
 """Largest difference, in parts of the anchor, that going to the latent and back may leave."""
 
+STORED = {"contrast": "T1", "values_per_unit": 1, "window_center": 600, "window_width": 1200}
+"""How values of a target are stored that the template does not have."""
+
 _SITE, _REFERENCE_MM = "ge-15t-b", 6.0
 _PROBE = (4, 1, 112, 96)
 
@@ -46,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write, verify, tell the digest."""
     parser = argparse.ArgumentParser(prog="python -m training.export_mrflow", description=__doc__)
     parser.add_argument("--run", action="append", required=True, help="TARGET=FOLDER of a run of training.loops.mrflow")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle, named as the model")
     parser.add_argument("--cache", type=Path, default=Path("build/target-scans"), help="scans that training made")
     parser.add_argument("--heads", type=int, default=6, help="of these, how many calibrate the curve")
     parser.add_argument("--seed", type=int, default=100, help="seed of the drawn head of the reference pair")
@@ -67,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def begin(folder: Path, targets: Sequence[str]) -> None:
-    """Write manifest and card where there are none, with some of the targets alone."""
+    """Write manifest and card where there are none, with these targets, and named as the folder."""
     if (folder / MANIFEST).exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,8 +80,11 @@ def begin(folder: Path, targets: Sequence[str]) -> None:
     yaml.width = 120
     yaml.preserve_quotes = True
     manifest = yaml.load(folder / MANIFEST)
+    manifest["name"] = folder.resolve().name  # a model that is shipped is not replaced by one of the same name
     for name in set(manifest["targets"]) - set(targets):
         del manifest["targets"][name]
+    for name in targets:
+        manifest["targets"].setdefault(name, dict(STORED))
     manifest["reference"]["target"] = targets[0]
     yaml.dump(manifest, folder / MANIFEST)
 

@@ -22,6 +22,7 @@ from inference.output import Output
 
 if TYPE_CHECKING:
     from dicom_node.cli.references import Reference
+    from dicom_node.cli.style_reader import Encoder
     from dicom_node.domain.ports import Executor
     from dicom_node.domain.stack import Stack
     from dicom_node.settings import Settings
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from inference.bundle import Bundle
 
 REFERENCE = "reference"
-"""What a look is called in the headers when it was measured for this run alone."""
+"""What a look or a style is called in the headers when it was measured for this run alone."""
 
 EXAMPLE = example(
     "dicom-node apply --model harmonize-nyul STUDY_FOLDER DERIVED_FOLDER",
@@ -41,7 +42,7 @@ EXAMPLE = example(
 
 References = Annotated[
     list[Path] | None,
-    typer.Option(metavar="PATH", help="A head of the look to aim at, instead of a target: DICOM or NIfTI; may repeat."),
+    typer.Option(metavar="PATH", help="A head to look like, instead of a target: DICOM or NIfTI; may repeat."),
 ]
 
 
@@ -77,42 +78,46 @@ def apply(
     from contextlib import closing
 
     from dicom_node.app import local_executor
+    from dicom_node.cli.style_reader import Encoder
 
     registry = registry_of(settings)
     bundle = registry.get(model)
     with tempfile.TemporaryDirectory() as name:
         targets = Path(name) / "targets" if reference else settings.targets_dir
-        aim = (
-            _measured(reference, bundle, targets, contrast=contrast)
-            if reference
-            else registry.aim(model, target, output)
-        )
         with closing(local_executor(settings, Path(name), targets)) as executor:
+            aim = (
+                _measured(reference, Encoder(bundle, executor), targets, contrast=contrast)
+                if reference
+                else registry.aim(model, target, output)
+            )
             if is_nifti(source):
                 _apply_to_nifti(source, out, bundle, executor, aim=aim, contrast=contrast)
             else:
                 _apply_to_folder(source, out, bundle, executor, aim=aim, settings=settings)
 
 
-def _measured(references: list[Path], bundle: Bundle, folder: Path, *, contrast: ContrastName | None) -> Aim:
-    """Measure references, and put their look where the model finds it."""
+def _measured(references: list[Path], encoder: Encoder, folder: Path, *, contrast: ContrastName | None) -> Aim:
+    """Measure references, and put their look, or the style that the model reads in them, where the model finds it."""
     from dicom_node.cli.references import measure
     from inference.added import AddedLooks
-    from inference.aim import at_look
+    from inference.aim import at_added
 
-    if bundle.manifest.added_targets is None:
-        raise typer.BadParameter(f"model {bundle.manifest.name} takes no references: name a target")
+    bundle, manifest = encoder.bundle, encoder.bundle.manifest
+    if manifest.added_targets is None and manifest.added_styles is None:
+        raise typer.BadParameter(f"model {manifest.name} takes no references: name a target")
     assumed = contrast.value if contrast else _only_contrast(bundle)
     nifti = [path for path in references if is_nifti(path)]
     if nifti and contrast is None:
         if assumed is None:
             raise typer.BadParameter(f"--contrast is needed: {nifti[0]} cannot tell it")
         typer.echo(f"{nifti[0]}: its contrast is assumed to be {assumed}; --contrast says otherwise", err=True)
-    measured = measure(references, contrast=assumed, tell=_tell)
+    reads = manifest.added_styles is not None
+    measured = measure(references, contrast=assumed, tell=_tell, encoder=encoder if reads else None)
     for caution in measured.cautions:
         typer.echo(f"mind: {caution}", err=True)
-    aim = at_look(bundle.manifest, REFERENCE, measured.look)
-    AddedLooks(folder).put(REFERENCE, measured.look)
+    added = encoder.style(measured) if reads else measured.look
+    aim = at_added(bundle, REFERENCE, added)
+    AddedLooks(folder).put(REFERENCE, added)
     return aim
 
 

@@ -15,6 +15,7 @@ from dicom_node.assemble.volume import read_volume
 from dicom_node.cli.folders import SeriesOnDisk, series_in
 from dicom_node.cli.nifti import read_nifti
 from dicom_node.cli.options import is_nifti, show_left_out, shown, waiting
+from dicom_node.cli.style_reader import Encoder
 from dicom_node.derivation import acquisition_of
 from dicom_node.domain.stack import Stack
 from dicom_node.errors import NodeError, SeriesRefused
@@ -87,15 +88,24 @@ class Measured:
         Each reference, those that were left out with `refused`.
     cautions
         Sentences for people.
+    read
+        What an encoder read in each that was taken, where one was asked.
     """
 
     look: Look
     taken: tuple[Reference, ...]
     left_out: tuple[Reference, ...]
     cautions: tuple[str, ...]
+    read: tuple[Sequence[float], ...] = ()
 
 
-def measure(paths: Sequence[Path], *, contrast: str | None, tell: Callable[[Reference], None]) -> Measured:
+def measure(
+    paths: Sequence[Path],
+    *,
+    contrast: str | None,
+    tell: Callable[[Reference], None],
+    encoder: Encoder | None = None,
+) -> Measured:
     """Measure a look on the heads in some files and folders.
 
     Parameters
@@ -106,6 +116,8 @@ def measure(paths: Sequence[Path], *, contrast: str | None, tell: Callable[[Refe
         Of the NIfTI files, which cannot tell it.
     tell
         Is given each reference as soon as it was measured or left out.
+    encoder
+        Reads a style in each as well: what it refuses is left out.
 
     Raises
     ------
@@ -116,8 +128,11 @@ def measure(paths: Sequence[Path], *, contrast: str | None, tell: Callable[[Refe
     """
     with waiting("reading headers"):
         found = _once([each for path in paths for each in references_in(path, contrast=contrast)])
+    if encoder is not None:
+        found = [replace(each, refused=each.refused or encoder.refusal(each.acquisition)) for each in found]
     of_contrast = _one_contrast(found)
     looks: list[Look] = []
+    read: list[Sequence[float]] = []
     taken: list[Reference] = []
     left_out: list[Reference] = []
     for reference in found:
@@ -125,7 +140,10 @@ def measure(paths: Sequence[Path], *, contrast: str | None, tell: Callable[[Refe
         if reference.refused is None:
             try:
                 with waiting(f"measuring {reference.label}"):
-                    looks.append(_look(reference.read(), contrast=of_contrast))
+                    volume = reference.read()
+                    look = _look(volume, contrast=of_contrast)
+                    read += [encoder.read(volume)] if encoder else []
+                    looks.append(look)
             except (NodeError, ModelRefused) as refusal:
                 judged = replace(reference, refused=str(refusal))
         (taken if judged.refused is None else left_out).append(judged)
@@ -133,7 +151,7 @@ def measure(paths: Sequence[Path], *, contrast: str | None, tell: Callable[[Refe
     if not looks:
         raise SeriesRefused("no reference can serve, for the reasons above")
     deep, head = (np.concatenate([getattr(look, part) for look in looks]) for part in ("deep", "head"))
-    return Measured(Look(of_contrast, deep, head), tuple(taken), tuple(left_out), tuple(_cautions(taken)))
+    return Measured(Look(of_contrast, deep, head), tuple(taken), tuple(left_out), tuple(_cautions(taken)), tuple(read))
 
 
 def references_in(path: Path, *, contrast: str | None) -> Iterator[Reference]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,8 +25,9 @@ from dicom_node.cli.options import (
 
 if TYPE_CHECKING:
     from dicom_node.cli.references import Measured, Reference
+    from dicom_node.cli.style_reader import Encoder
     from dicom_node.settings import Settings
-    from inference.look import Look
+    from inference.added import Added
     from inference.registry import Registry
 
 app = typer.Typer(help="Targets of your own, measured on reference series.", no_args_is_help=True)
@@ -40,6 +43,7 @@ _SHOWN_LEVELS = (1, 10, 50, 90, 99)
     epilog=example(
         "dicom-node models target add our-prisma SERIES_1 SERIES_2 SERIES_3",
         "dicom-node models target add our-flair --contrast FLAIR one.nii.gz two.nii.gz three.nii.gz",
+        "dicom-node models target add our-style --model harmonize-mhgan SERIES_1 SERIES_2 SERIES_3",
     ),
 )
 def add_target(
@@ -49,13 +53,14 @@ def add_target(
     ],
     contrast: Annotated[ContrastName | None, typer.Option(help="Of NIfTI files, which cannot tell it.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Put it in the place of the one of that name.")] = False,
+    model: Annotated[str | None, typer.Option(help="Have this model read their style: a target for it alone.")] = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Measure what heads of a scanner look like, and keep it as a target for models.
 
     Give whole heads of several people, all of one contrast and without contrast agent. What is kept are percentiles of
-    their intensities: no image, no name.
+    their intensities, or with --model some numbers that its encoder reads in them: no image, no name.
     """
     _check_contrast(paths, contrast)
     settings = settings_of(config)
@@ -65,22 +70,24 @@ def add_target(
     added, registry = added_looks(settings), registry_of(settings)
     _check_name(name, registry)
     added.check_new(name, replace=replace)
-    measured = measure(paths, contrast=contrast and contrast.value, tell=_told_as(json=json))
-    file = added.put(name, measured.look, replace=replace)
+    with _encoder(model, settings, registry) as encoder:
+        measured = measure(paths, contrast=contrast and contrast.value, tell=_told_as(json=json), encoder=encoder)
+        made = encoder.style(measured) if encoder else measured.look
+    file = added.put(name, made, replace=replace)
     models = _models(name, registry)
     for caution in (*measured.cautions, *(() if models else (_UNUSED,))):
         typer.echo(f"mind: {caution}", err=True)
     if json:
-        show_json({**_row(name, measured.look, registry), "file": str(file), **_references(measured)})
+        show_json({**_row(name, made, registry), "file": str(file), **_references(measured)})
         return
-    typer.echo(f"{name}: {measured.look.contrast}, of {len(measured.taken)}, in {file}")
+    typer.echo(f"{name}: {made.contrast}, of {len(measured.taken)}, in {file}")
     if models:
         typer.echo(f"models that can aim at it: {', '.join(models)}")
 
 
 @app.command("list", epilog=example("dicom-node models target list"))
 def list_targets(config: Config = None, json: Json = False) -> None:
-    """List the targets that were added, and files that cannot be used with the reason."""
+    """List the targets that were added, and what cannot be used with the reason."""
     settings = settings_of(config)
     from dicom_node.holdings import added_looks
 
@@ -95,7 +102,7 @@ def list_targets(config: Config = None, json: Json = False) -> None:
     ]
     columns = ("name", "contrast", "references", "models", "digest")
     show_table(columns, cells, empty="None was added: `dicom-node models target add` does.")
-    for reason in refused.values():
+    for reason in (*refused.values(), *_outdated(added.looks(), registry)):
         typer.echo(f"cannot be used: {reason}", err=True)
 
 
@@ -107,8 +114,16 @@ def show_target(name: AddedName, config: Config = None, json: Json = False) -> N
 
     look = added_looks(settings).get(name)
     row = _row(name, look, registry_of(settings))
+    from inference.added_style import AddedStyle
     from inference.look import LEVELS
 
+    if isinstance(look, AddedStyle):
+        row |= {"read_by": look.model, "read_by_digest": look.model_digest}
+        if json:
+            show_json({**row, "numbers": look.mean.tolist()})
+        else:
+            show_fields({**row, "models": ", ".join(row["models"])})
+        return
     profiles = {"deep": look.mean_deep.tolist(), "head": look.mean_head.tolist()}
     if json:
         show_json({**row, "percentiles": LEVELS.tolist(), **profiles})
@@ -179,11 +194,41 @@ def _models(name: str, registry: Registry) -> list[str]:
     ]
 
 
-def _row(name: str, look: Look, registry: Registry) -> dict[str, Any]:
+@contextmanager
+def _encoder(model: str | None, settings: Settings, registry: Registry) -> Iterator[Encoder | None]:
+    """Yield the encoder of a model, in a process of its own; None where no model is named."""
+    if model is None:
+        yield None
+        return
+    import tempfile
+    from contextlib import closing
+
+    from dicom_node.app import local_executor
+    from dicom_node.cli.style_reader import Encoder, refuse_without_encoder
+
+    bundle = registry.get(model)
+    refuse_without_encoder(bundle)
+    with tempfile.TemporaryDirectory() as scratch, closing(local_executor(settings, Path(scratch))) as executor:
+        yield Encoder(bundle, executor)
+
+
+def _outdated(added: Mapping[str, Added], registry: Registry) -> Iterator[str]:
+    """Say which styles their model cannot aim at any more."""
+    from inference.added_style import AddedStyle
+    from inference.aim import unfit_style
+
+    for name, style in added.items():
+        if isinstance(style, AddedStyle) and style.model in registry.names():
+            reason = unfit_style(registry.get(style.model), style)
+            if reason is not None:
+                yield f"{name}: {reason}"
+
+
+def _row(name: str, look: Added, registry: Registry) -> dict[str, Any]:
     return {
         "name": name,
         "contrast": look.contrast,
-        "references": len(look.deep),
+        "references": look.references,
         "models": _models(name, registry),
         "digest": look.digest,
     }

@@ -207,6 +207,22 @@ class Executor(Protocol):
         ...
 
 
+class StyleReader(Protocol):
+    """Reads the style of references with a model's own encoder."""
+
+    def read_style(self, request: InferenceRequest) -> tuple[float, ...]:
+        """Read the style of the volume; target and output of the request mean nothing.
+
+        Raises
+        ------
+        JobHeld
+            When the model refuses the volume, or reads no styles.
+        ModelCrashed, ModelTimedOut
+            As in `Executor.run`.
+        """
+        ...
+
+
 class Performed(Protocol):
     """Where it is known what a scanner says it made."""
 

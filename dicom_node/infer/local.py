@@ -26,6 +26,8 @@ from inference.worker import INPUT, OUTPUT
 
 _LONGEST_ANSWER = 1 << 20
 _LOOK_AGAIN_S = 0.05
+_RESULT, _STYLE = ("affine", "unit", "numbers", "seconds", "device"), ("style", "seconds", "device")
+"""What an answer holds."""
 
 
 class LocalExecutor:
@@ -42,7 +44,7 @@ class LocalExecutor:
     scratch
         Folder for voxels on their way; made when it is not there.
     targets
-        Folder of the looks that the site added.
+        Folder of the looks and styles that the site added.
     command
         What to start instead of `inference.worker`.
     """
@@ -74,14 +76,25 @@ class LocalExecutor:
                 raise ModelCrashed("the inference process was told to end")
             return self._run(request)
 
+    def read_style(self, request: InferenceRequest) -> tuple[float, ...]:
+        """Read the style of a reference; see the port `dicom_node.domain.ports.StyleReader`."""
+        with self._one_at_a_time, self._scratch.folder() as folder:
+            if self._closed:
+                raise ModelCrashed("the inference process was told to end")
+            return self._style(self._answer(request, folder, read="style"))
+
     def _run(self, request: InferenceRequest) -> InferenceOutcome:
         with self._scratch.folder() as folder:
-            _save(folder / INPUT, request.volume.voxels)
-            answer = self._ask(request, folder)
-            if answer["ok"] is not True:
-                error = JobHeld if answer["kind"] == "refused" else ModelCrashed
-                raise error(str(answer["message"]))
-            return self._outcome(answer, folder)
+            return self._outcome(self._answer(request, folder), folder)
+
+    def _answer(self, request: InferenceRequest, folder: Path, **more: str) -> dict[str, Any]:
+        """Have a request answered, and raise what the answer says where the model did not do its work."""
+        _save(folder / INPUT, request.volume.voxels)
+        answer = self._ask(request, folder, **more)
+        if answer["ok"] is not True:
+            error = JobHeld if answer["kind"] == "refused" else ModelCrashed
+            raise error(str(answer["message"]))
+        return answer
 
     def close(self) -> None:
         """End the child process, in the middle of its work if need be, and remove the scratch files.
@@ -97,7 +110,7 @@ class LocalExecutor:
         finally:
             self._one_at_a_time.release()
 
-    def _ask(self, request: InferenceRequest, folder: Path) -> dict[str, Any]:
+    def _ask(self, request: InferenceRequest, folder: Path, **more: str) -> dict[str, Any]:
         self._requests += 1
         message = {
             "id": self._requests,
@@ -110,6 +123,7 @@ class LocalExecutor:
             "affine": request.volume.affine.tolist(),
             "unit": request.volume.unit,
             "limit_s": math.ceil(self._timeout_s),
+            **more,
         }
         deadline = time.monotonic() + self._timeout_s
         child = self._started()
@@ -123,7 +137,7 @@ class LocalExecutor:
             if isinstance(error, OSError):
                 raise ModelCrashed("the inference process ended before it took the job") from error
             raise
-        return self._understood(line)
+        return self._understood(line, _STYLE if more else _RESULT)
 
     def _line(self, child: subprocess.Popen[bytes], deadline: float) -> bytes:
         """Read one line from the child, but not past the deadline."""
@@ -143,16 +157,23 @@ class LocalExecutor:
                 raise ModelCrashed("the inference process answered with something that is no answer")
         return line
 
-    def _understood(self, line: bytes) -> dict[str, Any]:
+    def _understood(self, line: bytes, told: tuple[str, ...]) -> dict[str, Any]:
         try:
             answer = json.loads(line)
-            wanted = ("affine", "unit", "numbers", "seconds", "device") if answer["ok"] is True else ("kind", "message")
+            wanted = told if answer["ok"] is True else ("kind", "message")
             if answer["id"] == self._requests and all(key in answer for key in wanted):
                 return dict(answer)
         except (ValueError, TypeError, KeyError):
             pass
         self._kill()
         raise ModelCrashed("the inference process answered with something that is no answer")
+
+    def _style(self, answer: dict[str, Any]) -> tuple[float, ...]:
+        try:
+            return tuple(float(number) for number in answer["style"])
+        except (TypeError, ValueError) as error:
+            self._kill()
+            raise ModelCrashed("the inference process answered with something that is no answer") from error
 
     def _outcome(self, answer: dict[str, Any], folder: Path) -> InferenceOutcome:
         try:

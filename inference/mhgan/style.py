@@ -34,9 +34,25 @@ class Style:
         if self.code.shape != (STYLE,) or not np.isfinite([*self.code, self.floor]).all():
             raise ValueError(f"a style has {STYLE} numbers and a black, all finite")
 
+    @classmethod
+    def of(cls, numbers: NDArray[Any]) -> Style:
+        """Make a style of its `numbers`.
+
+        Raises
+        ------
+        ValueError
+            When they are none of a style.
+        """
+        return cls(numbers[1:].astype(np.float32), float(numbers[0]))
+
+    @property
+    def numbers(self) -> Float32Array:
+        """The black, then the code; shape (1 + `STYLE`,)."""
+        return np.concatenate([[self.floor], self.code]).astype(np.float32)
+
     def tensors(self, name: str, *, kind: str = _PREFIX) -> dict[str, NDArray[Any]]:
         """Return the style as one tensor, ``style.<name>``: the black, then the code."""
-        return {f"{kind}{name}": np.concatenate([[self.floor], self.code]).astype(np.float32)}
+        return {f"{kind}{name}": self.numbers}
 
     def encoded_tensors(self, name: str) -> dict[str, NDArray[Any]]:
         """Return what the style encoder makes of a site that it was trained on: ``encoded.<name>``."""
@@ -77,8 +93,4 @@ def encoded_in(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Style]:
 
 
 def _under(prefix: str, tensors: Mapping[str, NDArray[Any]]) -> dict[str, Style]:
-    return {
-        name.removeprefix(prefix): Style(held[1:].astype(np.float32), float(held[0]))
-        for name, held in tensors.items()
-        if name.startswith(prefix)
-    }
+    return {name.removeprefix(prefix): Style.of(held) for name, held in tensors.items() if name.startswith(prefix)}

@@ -22,7 +22,7 @@ from inference.mhgan.style import Style, encoded_in, styles_in
 from inference.mhgan.volumes import in_style, read_styles
 from inference.model import Result
 from inference.planes import AXES
-from inference.volume import Volume
+from inference.volume import Float32Array, Volume
 
 
 class MhGanModel:
@@ -84,13 +84,23 @@ class MhGanModel:
         away = [np.abs(code - own.code).mean() for code, own in zip(read, self._encoded.values(), strict=True)]
         return Style(read[int(np.argmin(away))], sight.floor)
 
+    def read_style(self, volume: Volume) -> Float32Array:
+        """Read the style of a reference as numbers; see `inference.model.StyledModel`."""
+        return self.style_of(volume).numbers
+
+    def in_style(self, volume: Volume, numbers: Float32Array) -> Result:
+        """Harmonize to a style that was read in references; see `inference.model.StyledModel`."""
+        try:
+            style = Style.of(numbers)
+        except ValueError as error:
+            raise ModelRefused(f"model {self._manifest.name}: {error}") from None
+        return self(volume, target=style)
+
     def _meant(self, target: str | Look | Style | None) -> Style:
         if isinstance(target, Style):
             return target
         if isinstance(target, Look):
-            raise ModelRefused(
-                f"model {self._manifest.name} takes no looks: make the references a target of its bundle"
-            )
+            raise ModelRefused(f"model {self._manifest.name} takes no looks: it reads styles in references itself")
         name = self._manifest.choose_target(target)
         if name is None:
             raise ModelRefused(f"model {self._manifest.name} has no targets: add a style to its bundle")

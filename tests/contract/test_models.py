@@ -4,6 +4,8 @@ import shutil
 from functools import cache
 
 import any_contrast_bundle
+import flow_bundle
+import mhgan_bundle
 import numpy as np
 import phantom
 import pytest
@@ -13,6 +15,7 @@ from inference.bundle import open_bundle
 from inference.errors import BundleRefused
 from inference.look import LEVELS, look_of, profile
 from inference.registry import SHIPPED, Registry, load, verify
+from training.landmarks import write_reference
 
 GRIDS = {
     "mr": (
@@ -29,13 +32,18 @@ GRIDS = {
     ),
 }
 """Kind of output -> grids that every model of that kind takes, coarse ones: what a model does costs by the voxel."""
-NAMES = (*Registry([SHIPPED]).names(), any_contrast_bundle.NAME)
+TINY = {each.NAME: each.write for each in (mhgan_bundle, flow_bundle) if each.NAME not in Registry([SHIPPED]).names()}
+"""Name -> what writes a bundle of a family that has no trained one yet: weights that have learned nothing."""
+
+NAMES = (*Registry([SHIPPED]).names(), any_contrast_bundle.NAME, *TINY)
 
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     any_contrast_bundle.write(folder)
+    for write in TINY.values():
+        write_reference(write(folder), phantom.head((6.0, 6.0, 6.0)))
     return Registry([SHIPPED, folder])
 
 
@@ -118,8 +126,9 @@ def test_the_same_volume_gives_the_same_result_and_stays_as_it_was(opened, resul
     assert not np.shares_memory(first.volume.voxels, given.voxels)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [each for each in NAMES if each not in TINY or each != mhgan_bundle.NAME])
 def test_the_background_stays_background(opened, result, name):
+    # not asked of the tiny GAN: the black of its invented styles is not that of a phantom
     bundle, _, _ = opened(name)
     voxels = result(name, 3).volume.voxels
     inside = phantom.inside(source(3, bundle.manifest.output.kind))

@@ -16,6 +16,7 @@ from rich.progress import Progress
 from inference.errors import ModelRefused
 from inference.volume import Volume
 from training.evaluate.cache import digest_of
+from training.evaluate.case_planes import FOLDER, keep_planes
 from training.evaluate.contestants import Contestant, Named
 from training.evaluate.metrics import background_rise, distance
 from training.evaluate.people import People
@@ -59,6 +60,8 @@ class Job:
             result = contestant.harmonized(trial, contrast=label.contrast)
             seconds = time.perf_counter() - began
             shown[contestant.name] = result
+            if self.slices is not None:
+                keep_planes(self.slices / FOLDER, label, contestant, trial, result)
             return {"seconds": seconds, **_measures(result, trial)}
 
         digest = digest_of(trial.digest, _MEASURED_BY.read_text(encoding="utf-8"))

@@ -10,12 +10,16 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from training.evaluate import e1, e2, e3, e4
+from training.evaluate.accuracy_plots import draw_accuracies
 from training.evaluate.before_after import before_after
 from training.evaluate.bench import Job, run
+from training.evaluate.case_pictures import draw_ranked
+from training.evaluate.case_planes import FOLDER
 from training.evaluate.contestants import Contestant, Identity, Named, Oracle, Scaling
 from training.evaluate.ct_pictures import draw_cases
 from training.evaluate.ct_tables import ct_report, write_summary
 from training.evaluate.environment import environment, seconds_a_volume, write_environment
+from training.evaluate.histogram_plots import draw_histograms
 from training.evaluate.people import People
 from training.evaluate.pictures import draw_slices
 from training.evaluate.plots import draw_plots
@@ -86,6 +90,8 @@ def compare(experiment: str, people: People, named: Sequence[Contestant], settin
     rows = _current(results, (case.label for case in cases), contestants)
     draw_plots(rows, out / "plots")
     draw_slices(slices, out / "pictures")
+    draw_ranked(slices / FOLDER, rows, out / "ranked")
+    draw_histograms(slices / FOLDER, rows, out / "plots")
     tables = report(rows) + (before_after(rows) if experiment == "e1" else "")
     return _written(out, tables, rows, _Context(experiment, people, contestants, settings))
 
@@ -107,6 +113,7 @@ def classify(experiment: str, people: People, named: Sequence[Contestant], setti
             results.add(rows)
             progress.advance(bar)
     rows = _current(results, (case.label for case in cases), contestants)
+    draw_accuracies(rows, out / "plots")
     return _written(out, protocol_report(rows), rows, _Context(experiment, people, contestants, settings))
 
 

@@ -14,13 +14,12 @@ from rich.console import Console
 from rich.progress import track
 
 from inference.bounded.frame import SHAPE
-from inference.errors import ModelRefused
 from inference.mhgan.networks import LATENT, SEEN
 from inference.mhgan.sight import SIDE, sight_of, span
 from inference.planes import AXES
 from inference.volume import Volume
 from training.evaluate.people import coarser
-from training.evaluate.real import read_real
+from training.examples.scan_folder import UNREADABLE, entries, read_scan, refuse_too_few, tell_left_out
 from training.examples.sources import people
 from training.simulate.head import Head
 from training.simulate.scan import scan
@@ -118,10 +117,9 @@ def folder_sites(folder: Path, cache: Path) -> list[Site]:
     for site in sorted(path for path in folder.iterdir() if path.is_dir()):
         if not _NAME.fullmatch(site.name) or site.name in SITES:
             raise ValueError(f"{site}: rename it: a-z, 0-9, '.' and '-', and none of {', '.join(SITES)}")
-        paths = [_kept_real(site, place, cache) for place in sorted(site.iterdir())]
+        paths = [_kept_real(site, place, cache) for place in entries(site)]
         found = [path for path in paths if path is not None]
-        if len(found) < 2:
-            raise ValueError(f"{site}: {len(found)} heads; put scans of two people or more there, one an entry")
+        refuse_too_few(site, len(found))
         sites.append(_read_site(site.name, found, {_person_of(found[-1])}))
     return sites
 
@@ -218,15 +216,13 @@ def _scan_everywhere(name: str, make: Callable[[], Head], cache: Path) -> None:
 
 
 def _kept_real(site: Path, place: Path, cache: Path) -> Path | None:
-    """Prepare a real scan; None where there is none, or no head in it."""
+    """Prepare a real scan; None where there is none, or no head in it, which is told."""
     path = _path(cache, site.name, place.name)
     if not path.is_file():
-        volume = read_real(site, place.name, unpacked=cache / "unpacked")
-        if volume is None:
-            return None
         try:
-            _keep(volume, place.name, path)
-        except ModelRefused:
+            _keep(read_scan(place, unpacked=cache / "unpacked"), place.name, path)
+        except UNREADABLE as error:
+            tell_left_out(place, error)
             return None
     return path
 

@@ -13,8 +13,10 @@ from rich.progress import track
 
 from inference.bounded.frame import framed
 from inference.classical.head import find_head
-from inference.volume import BoolArray
+from inference.errors import ModelRefused
+from inference.volume import BoolArray, Volume
 from training.evaluate.people import coarser
+from training.examples.scan_folder import UNREADABLE, entries, read_scan, refuse_too_few, tell_left_out
 from training.examples.sources import people
 from training.simulate.head import Head
 from training.simulate.scan import scan
@@ -77,6 +79,32 @@ def gathered(data: Path | None, cache: Path, *, target: str, procedural: int, de
     )
 
 
+def of_folder(folder: Path, cache: Path, *, target: str) -> TargetScans:
+    """Read the scans of a real scanner, each once; the last one, by name, is there to watch progress on.
+
+    Parameters
+    ----------
+    folder
+        In it NIfTI files, or folders of one DICOM series each, a person each.
+    cache
+        Folder for what is prepared; one below it a target.
+    target
+        What the scanner is to be called.
+
+    Raises
+    ------
+    ValueError
+        When there are fewer than two heads, or the name is that of a virtual site.
+    """
+    if target in SITES:
+        raise ValueError(f"{target} is a virtual site: call your own scanner otherwise, with --target")
+    (cache / target).mkdir(parents=True, exist_ok=True)
+    found = [place.name for place in entries(folder) if _kept_real(place, cache / target)]
+    refuse_too_few(folder, len(found))
+    scans = [read(cache, target, name) for name in found]
+    return TargetScans([scanned for each in scans[:-1] for scanned in each], scans[-1])
+
+
 def prepare(heads: Mapping[str, Callable[[], Head]], cache: Path, target: str) -> None:
     """Scan heads in a site, twice each: on its own grid, and on one of about 2 mm. What is there already stays.
 
@@ -95,13 +123,7 @@ def prepare(heads: Mapping[str, Callable[[], Head]], cache: Path, target: str) -
     folder.mkdir(parents=True, exist_ok=True)
     missing = [name for name in heads if not (folder / f"{name}.npz").is_file()]
     for name in track(missing, description=f"scans in {target}", console=Console(stderr=True), disable=not missing):
-        scans = list(_scans(heads[name](), SITES[target]))
-        partial = folder / f"{name}.partial.npz"
-        np.savez_compressed(
-            partial, allow_pickle=False,
-            voxels=np.stack([each.voxels for each in scans]), inside=np.stack([each.inside for each in scans]),
-        )  # fmt: skip
-        partial.rename(folder / f"{name}.npz")
+        _keep(list(_scans(heads[name](), SITES[target])), folder / f"{name}.npz")
 
 
 def read(cache: Path, target: str, name: str) -> list[TargetScan]:
@@ -123,9 +145,39 @@ def _scans(head: Head, site: Site) -> Iterator[TargetScan]:
             site, grid=grid, receive_field=coils, noise=site.noise * averaged * off[3], blur=site.blur * off[4] ** 0.5
         )
         volume = scan(head, like, seed=1000 + number)
-        seen = framed(volume, find_head(volume))
-        scale = np.float32(1 / seen.profile_of(seen.voxels).anchor)
-        yield TargetScan((seen.voxels * scale).astype(np.float16), seen.inside)
+        yield _in_frame(volume)
+
+
+def _in_frame(volume: Volume) -> TargetScan:
+    head = find_head(volume)
+    if not head.inside.any():
+        raise ModelRefused("no head can be told from the air around it")
+    seen = framed(volume, head)
+    scale = np.float32(1 / seen.profile_of(seen.voxels).anchor)
+    return TargetScan((seen.voxels * scale).astype(np.float16), seen.inside)
+
+
+def _kept_real(place: Path, folder: Path) -> bool:
+    """Prepare a real scan, unless it is there already; False where there is no head in it, which is told."""
+    path = folder / f"{place.name}.npz"
+    if path.is_file():
+        return True
+    try:
+        _keep([_in_frame(read_scan(place, unpacked=folder / "unpacked"))], path)
+    except UNREADABLE as error:
+        tell_left_out(place, error)
+        return False
+    return True
+
+
+def _keep(scans: Sequence[TargetScan], path: Path) -> None:
+    """Write scans under another name first: a file that is there is whole."""
+    partial = path.with_name(f"{path.stem}.partial.npz")
+    np.savez_compressed(
+        partial, allow_pickle=False,
+        voxels=np.stack([each.voxels for each in scans]), inside=np.stack([each.inside for each in scans]),
+    )  # fmt: skip
+    partial.rename(path)
 
 
 def _person(name: str) -> str:

@@ -269,7 +269,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = read_config(Config, options.config)
     if options.seed is not None:
         config = replace(config, seed=options.seed)
-    sites = sites_of(config, options.data, options.cache, options.sites)
+    try:
+        sites = sites_of(config, options.data, options.cache, options.sites)
+    except (ValueError, FileNotFoundError) as refusal:  # of what people put into the folders
+        parser.error(str(refusal))
     train(
         config, options.run, sites,
         resume=options.resume, fraction=options.fraction, workers=options.workers, device=choose(options.device),

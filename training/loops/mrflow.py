@@ -18,12 +18,13 @@ from PIL import Image
 from torch import Tensor
 
 from inference.mrflow.flow import Flow, FlowShape, described
-from training.examples.target_scans import TargetScans, gathered
+from training.examples.target_scans import TargetScans, gathered, of_folder
 from training.examples.target_slices import TargetSlices
 from training.loops.run import (
     Averaged,
     Batch,
     Numbers,
+    Options,
     Run,
     Schedule,
     packed,
@@ -186,18 +187,28 @@ def train(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train as the command line says."""
-    own = argparse.ArgumentParser(add_help=False)
+    own = argparse.ArgumentParser(prog="python -m training.loops.mrflow", add_help=False)
     own.add_argument("--target", help="another site than the configuration's")
+    own.add_argument("--scans", type=Path, help="folder of scans of a scanner of your own, which --target then names")
     told, others = own.parse_known_args(arguments)
-    options = read_options("training.loops.mrflow", others, cache=Path("build/target-scans"))
+    options = read_options("training.loops.mrflow", others, cache=Path("build/target-scans"), own=own)
     config = read_config(Config, options.config, seed=options.seed, target=told.target)
-    scans = gathered(
-        options.data, options.cache, target=config.target, procedural=config.procedural_heads,
-        deformations=config.deformations,
-    )  # fmt: skip
+    try:
+        scans = _scans_of(config, options, told.scans)
+    except (ValueError, FileNotFoundError) as refusal:  # of what people put into the folder
+        own.error(str(refusal))
     train(
         config, options.run, scans,
         resume=options.resume, fraction=options.fraction, workers=options.workers, device=options.device,
+    )  # fmt: skip
+
+
+def _scans_of(config: Config, options: Options, folder: Path | None) -> TargetScans:
+    if folder is not None:
+        return of_folder(folder, options.cache, target=config.target)
+    return gathered(
+        options.data, options.cache, target=config.target, procedural=config.procedural_heads,
+        deformations=config.deformations,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import csv
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -256,9 +256,25 @@ def read_config(kind: Callable[..., _C], path: Path, **others: object) -> _C:
     return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in held.items()})
 
 
-def read_options(program: str, arguments: Sequence[str] | None, *, cache: Path = Path("build/ct-heads")) -> Options:
-    """Read the command line, and set how many threads networks take; `cache` is where prepared heads lie by default."""
-    parser = argparse.ArgumentParser(prog=f"python -m {program}")
+def read_options(
+    program: str,
+    arguments: Sequence[str] | None,
+    *,
+    cache: Path = Path("build/ct-heads"),
+    own: argparse.ArgumentParser | None = None,
+) -> Options:
+    """Read the command line, and set how many threads networks take.
+
+    Parameters
+    ----------
+    program, arguments
+        The module, and what was typed.
+    cache
+        Where prepared heads lie by default.
+    own
+        Has options of this program alone, which the caller reads; here they are only told by ``--help``.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {program}", parents=[] if own is None else [own])
     parser.add_argument("--config", type=Path, required=True, help="what is trained, and how")
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
     parser.add_argument("--data", type=Path, help="real data; without it, drawn heads alone")
@@ -271,7 +287,8 @@ def read_options(program: str, arguments: Sequence[str] | None, *, cache: Path =
     parser.add_argument("--seed", type=int, help="another seed than the configuration's")
     told = vars(parser.parse_args(arguments))
     torch.set_num_threads(told.pop("threads"))
-    return Options(**{**told, "device": choose(told["device"])})
+    kept = {each.name: told[each.name] for each in fields(Options)}
+    return Options(**{**kept, "device": choose(told["device"])})
 
 
 class _ByNumber(Dataset[dict[str, Tensor]]):

@@ -206,3 +206,22 @@ def test_a_closed_executor_starts_nothing(executor):
     ours.close()
     with pytest.raises(ModelCrashed, match="told to end"):
         ours.run(request())
+
+
+STYLE = """
+import json, sys
+for line in sys.stdin:
+    r = json.loads(line)
+    print(json.dumps({"id": r["id"], "ok": True, "style": NUMBERS if r["read"] == "style" else None, "seconds": 0,
+                      "device": "cpu"}), flush=True)
+"""
+
+
+def test_a_style_is_read_by_the_child_and_leaves_no_files(executor, tmp_path):
+    assert executor(STYLE.replace("NUMBERS", "[0.5, -1]")).read_style(request()) == (0.5, -1.0)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_style_that_holds_no_numbers_is_a_crash(executor):
+    with pytest.raises(ModelCrashed, match="no answer"):
+        executor(STYLE.replace("NUMBERS", '["x"]')).read_style(request())

@@ -78,7 +78,12 @@ def test_every_experiment_writes_results_tables_and_its_environment(ran: Path) -
         environment = json.loads((ran / name / "environment.json").read_text(encoding="utf-8"))
         assert set(environment["seconds_a_volume"]) == set(environment["contestants"])
     assert (ran / "e1" / "plots" / "psnr.png").is_file()
+    assert (ran / "e1" / "plots" / "psnr-families.png").is_file()
     assert list((ran / "e3" / "pictures").glob("*.png"))
+    for name in ("e1", "e3"):
+        assert {"identity.png", "harmonize-nyul.png"} <= {path.name for path in (ran / name / "ranked").iterdir()}
+        assert list((ran / name / "plots").glob("histograms-*.png"))
+    assert (ran / "e2" / "plots" / "accuracy-resnet.png").is_file()
 
 
 def test_resuming_computes_nothing_twice(ran: Path, cache: Path) -> None:
