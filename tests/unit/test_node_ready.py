@@ -71,9 +71,7 @@ def test_a_long_pass_that_moves_on_from_series_to_series_stays_ready(
 
 
 @pytest.mark.parametrize("part", ["look into a folder", "weigh the evidence", "close", "route"])
-def test_a_pass_that_hangs_at_one_series_does_not(
-    backlog: Backlog, monkeypatch: pytest.MonkeyPatch, part: str
-) -> None:
+def test_a_pass_that_hangs_at_one_series_does_not(backlog: Backlog, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
     slow_down(backlog, monkeypatch, part, seconds=STALLED_AFTER_S * 1.1)
     for _ in range(2):
         backlog.work()
