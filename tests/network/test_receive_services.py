@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import struct
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from made_instances import made_instance
 from memory_store import MemoryStore
 from pydicom import Dataset
@@ -31,6 +33,7 @@ from dicom_node.receive.policy import Policy
 from dicom_node.receive.report import Report
 from dicom_node.receive.server import Receiver
 from dicom_node.receive.services import Reply, Request, Service
+from dicom_node.receive.tls import TlsFiles
 
 pytestmark = pytest.mark.network
 
@@ -45,6 +48,7 @@ LIMIT_S = 30.0
 class House:
     """A receiver with a service that keeps what it is asked."""
 
+    tls: TlsFiles | None = None
     store: MemoryStore = field(default_factory=MemoryStore)
     asked: list[Request] = field(default_factory=list)
     events: list[AssociationEvent] = field(default_factory=list)
@@ -54,6 +58,7 @@ class House:
             self.store,
             Policy("HARMONIZE"),
             limits=ReceiverLimits(associations=1),
+            tls=self.tls,
             services=[Service(COMMITMENT, {CommandField.N_ACTION_RQ: self.on_action})],
             on_association=self.events.append,
         )
@@ -83,11 +88,13 @@ def threads() -> Iterator[ThreadPoolExecutor]:
         yield threads
 
 
-def associate(house: House, on_report: Any = None) -> Any:
+def associate(house: House, on_report: Any = None, tls: Any = None) -> Any:
     entity = AE(ae_title="SCANNER")
     contexts = [build_context(each, ExplicitVRLittleEndian) for each in (MRImageStorage, COMMITMENT)]
     handlers: Any = [] if on_report is None else [(evt.EVT_N_EVENT_REPORT, on_report)]
-    return entity.associate("127.0.0.1", house.receiver.port, contexts, ae_title="HARMONIZE", evt_handlers=handlers)
+    return entity.associate(
+        "127.0.0.1", house.receiver.port, contexts, ae_title="HARMONIZE", evt_handlers=handlers, tls_args=tls
+    )
 
 
 def ask(association: Any, transaction: str = "1.2.3") -> int:
@@ -178,6 +185,25 @@ def test_what_the_node_asks_goes_between_the_messages_of_the_peer_and_the_images
     association.release()
     assert [each.TransactionUID for each in reported] == ["1.2.3"] * 3
     assert len(house.store.held) == 3
+
+
+def test_what_the_node_asks_is_encrypted_where_the_association_is(tmp_path: Path, threads: ThreadPoolExecutor) -> None:
+    authority = trustme.CA()
+    own = authority.issue_cert("127.0.0.1")
+    files = TlsFiles(tmp_path / "node.pem", tmp_path / "node.key")
+    own.private_key_pem.write_to_path(str(files.key))
+    own.cert_chain_pems[0].write_to_path(str(files.certificate))
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    house = House(files)
+    house.receiver.start()
+    association = associate(house, lambda _event: (0x0000, None), tls=(context, "127.0.0.1"))
+    assert ask(association) == 0x0000
+    status = threads.submit(house.association.ask, COMMITMENT, REPORT, within_s=LIMIT_S)
+    assert association.send_c_store(made_instance()).Status == 0x0000
+    assert status.result() == 0x0000
+    association.release()
+    house.receiver.stop(0)
 
 
 class Asked:
