@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -14,6 +14,7 @@ from dicom_node.deliver.backoff import next_attempt
 from dicom_node.domain.commitment import Commitment, CommitmentEvent, answer
 from dicom_node.domain.ports import Clock
 from dicom_node.errors import DeliveryDeferred, DeliveryRefused
+from dicom_node.receive.own_requests import OwnRequests
 from dicom_node.receive.report import Report, ReportAddress
 from dicom_node.receive.tls import client_context
 from dicom_node.settings import CommitmentPeer, CommitmentSettings
@@ -37,7 +38,7 @@ class SendsReports(Protocol):
         """Report over an association of its own."""
         ...
 
-    def send_over(self, association: Any, report: Report) -> None:
+    def send_over(self, association: OwnRequests, report: Report) -> None:
         """Report over an association that is open."""
         ...
 
@@ -70,7 +71,7 @@ class CommitmentAnswers:
         spool: Spool,
         reporter: SendsReports,
         *,
-        association_of: Callable[[str], Any | None],
+        association_of: Callable[[str], OwnRequests | None],
         settings: CommitmentSettings,
         clock: Clock,
         threads: Executor | None = None,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import structlog
 
-from dicom_node.assemble.collector import Closed
+from dicom_node.assemble.collector import Closed, nothing
 from dicom_node.assemble.completeness import Told
 from dicom_node.boundary import Boundary
 from dicom_node.domain.series import Series, SeriesEvent, SeriesState
@@ -46,8 +46,14 @@ class Intake:
         # (series UID, revision) -> headers: deciding, and the jobs of all its stacks, need them soon
         self._headers: _Recent[tuple[str, int], Closed] = _Recent(4)
 
-    def collect(self) -> None:
-        """Look for new instances in the spool, and close the series that are complete now."""
+    def collect(self, moved_on: Callable[[], object] = nothing) -> None:
+        """Look for new instances in the spool, and close the series that are complete now.
+
+        Parameters
+        ----------
+        moved_on
+            Called after each series that was looked at.
+        """
         # after a start everything is looked at, so the ledger is asked once and not for each
         known = {each.folder: each for each in self._ledger.series(SeriesState.RECEIVING if self._began else None)}
         if not self._began:
@@ -59,9 +65,11 @@ class Intake:
             with self._boundary.apart("collect"):
                 if self._is_settled(folder, known.get(folder) or self._ledger.series_in(folder)):
                     self._unsettled.discard(folder)
-        for closed in self._parts.collector.closed():
+            moved_on()
+        for closed in self._parts.collector.closed(moved_on):
             with self._boundary.apart("complete"):
                 self._complete(closed)
+            moved_on()
 
     def _is_settled(self, folder: str, series: Series | None) -> bool:
         """Look into a folder; False when there is something in it that can only be dealt with later."""

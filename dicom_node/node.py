@@ -163,7 +163,7 @@ class Node:
 
     def _begin_to_work(self, pipeline: Pipeline) -> None:
         ticks: Mapping[str, tuple[Callable[[], object], float]] = {
-            "collect": (partial(_in_turn, pipeline.collect, pipeline.route), COLLECT_EVERY_S),
+            "collect": (partial(collect_and_route, pipeline, self._ticks), COLLECT_EVERY_S),
             "infer": (partial(self._infer_all, pipeline), INFER_EVERY_S),
             "deliver": (partial(self._deliver_all, pipeline), DELIVER_EVERY_S),
             "rules": (pipeline.reload_rules_if_changed, RULES_EVERY_S),
@@ -262,6 +262,8 @@ class Node:
         )
 
 
-def _in_turn(*steps: Callable[[], object]) -> None:
-    for step in steps:
-        step()
+def collect_and_route(pipeline: Pipeline, ticks: Ticks) -> None:
+    """Close what is complete and decide on it; a pass over many series moves on with each of them."""
+    moved_on = partial(ticks.ended_well, "collect")
+    pipeline.collect(moved_on)
+    pipeline.route(moved_on)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from dicom_node.assemble.collector import Closed
+from dicom_node.assemble.collector import Closed, nothing
 from dicom_node.assemble.gate import series_refusal
 from dicom_node.assemble.stacks import split
 from dicom_node.boundary import Boundary
@@ -96,20 +96,33 @@ class Pipeline:
 
     # --- spool -> assemble -> route
 
-    def collect(self) -> None:
-        """Look for new instances in the spool, and close the series that are complete now."""
-        self._intake.collect()
+    def collect(self, moved_on: Callable[[], object] = nothing) -> None:
+        """Look for new instances in the spool, and close the series that are complete now.
+
+        Parameters
+        ----------
+        moved_on
+            Called after each series that was looked at.
+        """
+        self._intake.collect(moved_on)
 
     def ask_archive(self) -> None:
         """Ask the PACS for the count of a series that waits for it; it may take its time, so in a thread of its own."""
         if self._parts.archive_counts is not None:
             self._parts.archive_counts.ask()
 
-    def route(self) -> None:
-        """Decide on every complete series: which rules want it, and which of them may have it."""
+    def route(self, moved_on: Callable[[], object] = nothing) -> None:
+        """Decide on every complete series: which rules want it, and which of them may have it.
+
+        Parameters
+        ----------
+        moved_on
+            Called after each.
+        """
         for series in self._ledger.series(SeriesState.COMPLETE):
             with self._boundary.apart("route"):
                 self._route(series)
+            moved_on()
 
     def _route(self, series: Series) -> None:
         try:

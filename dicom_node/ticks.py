@@ -44,7 +44,7 @@ class Ticks:
             self.ended_well(name)
 
     def ended_well(self, name: str) -> None:
-        """Note that a step, or a part of a long one, came to its end."""
+        """Note that a step, or a part of a long one, came to its end: with much to do one may take minutes."""
         self._ended_well[name] = time.monotonic()
 
     def late(self, limits_s: Mapping[str, float], *, otherwise_s: float) -> list[str]:

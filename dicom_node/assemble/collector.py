@@ -17,6 +17,10 @@ from dicom_node.errors import SeriesRefused
 from dicom_node.log import culprit
 
 
+def nothing() -> None:
+    """Nobody asked whether work moves on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Closed:
     """A series that is complete.
@@ -153,10 +157,21 @@ class Collector:
             # the time after reading: what came meanwhile must not look as if nothing came for as long
             series.came(self._clock.monotonic())
 
-    def closed(self) -> list[Closed]:
-        """Return the series that are complete now; each again at every call until it is forgotten or grows."""
-        found = ((folder, series, self._evidence(folder, series)) for folder, series in self._series.items())
-        return [series.closed(folder, because) for folder, series, because in found if because is not None]
+    def closed(self, moved_on: Callable[[], object] = nothing) -> list[Closed]:
+        """Return the series that are complete now; each again at every call until it is forgotten or grows.
+
+        Parameters
+        ----------
+        moved_on
+            Called after each series that was looked at.
+        """
+        found = []
+        for folder, series in self._series.items():
+            because = self._evidence(folder, series)
+            if because is not None:
+                found.append(series.closed(folder, because))
+            moved_on()
+        return found
 
     def forget(self, folder: str) -> None:
         """Drop what is known of a series: it was handed on. An unknown folder is no fault.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
@@ -17,32 +17,41 @@ MAXIMUM_BYTES = 1 << 16
 _ELEMENT = Struct("<HHL")  # implicit VR little endian, always (PS3.7 6.3.1)
 _US = Struct("<H")
 
-NO_DATA_SET = 0x0101  # CommandDataSetType (PS3.7 E.1)
+NO_DATA_SET, _DATA_SET = 0x0101, 0x0001  # CommandDataSetType (PS3.7 E.1): any other than the first tells of one
 RESPONSE = 0x8000  # the bit by which the command field of a response differs from its request's
 
 
 class CommandField(IntEnum):
-    """The requests that the own loop answers itself (PS3.7 E.1)."""
+    """The requests that the own loop knows (PS3.7 E.1)."""
 
     C_STORE_RQ = 0x0001
     C_ECHO_RQ = 0x0030
+    N_EVENT_REPORT_RQ = 0x0100
+    N_SET_RQ = 0x0120
+    N_ACTION_RQ = 0x0130
+    N_CREATE_RQ = 0x0140
     C_CANCEL_RQ = 0x0FFF
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a request says (PS3.7 9.3); empty where it does not say it.
+    """What a request or a response says (PS3.7 9.3, 10.3); empty where it does not say it.
 
     Attributes
     ----------
     field
         CommandField (0000,0100).
     message_id
-        MessageID (0000,0110).
+        MessageID (0000,0110); of a response MessageIDBeingRespondedTo (0000,0120).
     has_data_set
         Whether a data set follows, by CommandDataSetType (0000,0800).
     sop_class_uid, sop_instance_uid
-        AffectedSOPClassUID (0000,0002), AffectedSOPInstanceUID (0000,1000), without padding.
+        AffectedSOPClassUID (0000,0002), AffectedSOPInstanceUID (0000,1000), without padding; in N-SET and N-ACTION
+        those that are requested, (0000,0003) and (0000,1001).
+    action_type
+        ActionTypeID (0000,1008).
+    status
+        Status (0000,0900), which responses have.
     """
 
     field: int
@@ -50,6 +59,8 @@ class Command:
     has_data_set: bool
     sop_class_uid: str
     sop_instance_uid: str
+    action_type: int | None = None
+    status: int | None = None
 
 
 def _uid(value: bytes) -> str:
@@ -63,22 +74,24 @@ def _us(value: bytes) -> int:
 
 
 _GROUP_LENGTH, _SOP_CLASS, _FIELD, _ID, _RESPONDED_TO = 0x0000, 0x0002, 0x0100, 0x0110, 0x0120
-_DATA_SET_TYPE, _STATUS, _COMMENT, _SOP_INSTANCE = 0x0800, 0x0900, 0x0902, 0x1000
+_DATA_SET_TYPE, _STATUS, _COMMENT, _ERROR_ID, _SOP_INSTANCE = 0x0800, 0x0900, 0x0902, 0x0903, 0x1000
+_REQUESTED_CLASS, _REQUESTED_INSTANCE, _EVENT_TYPE, _ACTION_TYPE = 0x0003, 0x1001, 0x1002, 0x1008
 
 _READ: Mapping[int, Callable[[bytes], int | str]] = {
-    _SOP_CLASS: _uid, _FIELD: _us, _ID: _us, _DATA_SET_TYPE: _us, _SOP_INSTANCE: _uid,
+    _SOP_CLASS: _uid, _REQUESTED_CLASS: _uid, _FIELD: _us, _ID: _us, _RESPONDED_TO: _us, _DATA_SET_TYPE: _us,
+    _STATUS: _us, _SOP_INSTANCE: _uid, _REQUESTED_INSTANCE: _uid, _ACTION_TYPE: _us,
 }  # fmt: skip
 
 
 def decode(encoded: bytes | bytearray) -> Command:
-    """Read the command set of a request.
+    """Read a command set.
 
-    Elements that no request of `CommandField` has are passed over.
+    Elements that say nothing which `Command` holds are passed over.
 
     Raises
     ------
     ProtocolBroken
-        When it cannot be followed, holds an element twice or out of order, or lacks what every request has.
+        When it cannot be followed, holds an element twice or out of order, or lacks what every such message has.
     """
     values: dict[int, int | str] = {}
     at, previous = 0, -1
@@ -100,30 +113,39 @@ def _command(values: Mapping[int, int | str]) -> Command:
         if element not in values:
             raise ProtocolBroken(AbortReason.INVALID_PARAMETER, f"the command set has no {keyword}")
     field = int(values[_FIELD])
-    if _ID not in values and field != CommandField.C_CANCEL_RQ:  # which says which it cancels instead (9.3.2.3)
+    named_by = _RESPONDED_TO if field & RESPONSE else _ID
+    if named_by not in values and field != CommandField.C_CANCEL_RQ:  # which says which it cancels instead (9.3.2.3)
         raise ProtocolBroken(AbortReason.INVALID_PARAMETER, "the command set has no MessageID")
     return Command(
         field=field,
-        message_id=int(values.get(_ID, 0)),
+        message_id=int(values.get(named_by, 0)),
         has_data_set=values[_DATA_SET_TYPE] != NO_DATA_SET,
-        sop_class_uid=str(values.get(_SOP_CLASS, "")),
-        sop_instance_uid=str(values.get(_SOP_INSTANCE, "")),
+        sop_class_uid=str(values.get(_SOP_CLASS) or values.get(_REQUESTED_CLASS, "")),
+        sop_instance_uid=str(values.get(_SOP_INSTANCE) or values.get(_REQUESTED_INSTANCE, "")),
+        action_type=_number(values.get(_ACTION_TYPE)),
+        status=_number(values.get(_STATUS)),
     )
 
 
-def response(request: Command, status: int, *, comment: str = "") -> bytes:
-    """Encode the response to a request (PS3.7 9.3.1.2, 9.3.5.2).
+def _number(value: int | str | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def response(request: Command, status: int, *, comment: str = "", error_id: int | None = None) -> bytes:
+    """Encode the response to a request, without a data set (PS3.7 9.3.1.2, 9.3.5.2, 10.3).
 
     Parameters
     ----------
     request
-        What it answers. Its UIDs go back, where they are some.
+        What it answers. Its UIDs go back, where they are some, as those of what was affected.
     status
         Status (0000,0900).
     comment
         ErrorComment (0000,0902), at most 64 characters.
+    error_id
+        ErrorID (0000,0903).
     """
-    rest = b"".join(
+    return _with_group_length(
         (
             _encoded_uid(_SOP_CLASS, request.sop_class_uid),
             _encoded_us(_FIELD, request.field | RESPONSE),
@@ -131,9 +153,38 @@ def response(request: Command, status: int, *, comment: str = "") -> bytes:
             _encoded_us(_DATA_SET_TYPE, NO_DATA_SET),
             _encoded_us(_STATUS, status),
             _encoded(_COMMENT, comment.encode("ascii", errors="replace"), pad=b" "),
+            b"" if error_id is None else _encoded_us(_ERROR_ID, error_id),
             _encoded_uid(_SOP_INSTANCE, request.sop_instance_uid),
         )
     )
+
+
+def event_report(message_id: int, sop_class_uid: str, sop_instance_uid: str, *, event_type: int) -> bytes:
+    """Encode an N-EVENT-REPORT request, which a data set follows (PS3.7 10.3.1.1).
+
+    Parameters
+    ----------
+    message_id
+        MessageID (0000,0110).
+    sop_class_uid, sop_instance_uid
+        Of what it reports on.
+    event_type
+        EventTypeID (0000,1002).
+    """
+    return _with_group_length(
+        (
+            _encoded_uid(_SOP_CLASS, sop_class_uid),
+            _encoded_us(_FIELD, CommandField.N_EVENT_REPORT_RQ),
+            _encoded_us(_ID, message_id),
+            _encoded_us(_DATA_SET_TYPE, _DATA_SET),
+            _encoded_uid(_SOP_INSTANCE, sop_instance_uid),
+            _encoded_us(_EVENT_TYPE, event_type),
+        )
+    )
+
+
+def _with_group_length(elements: Iterable[bytes]) -> bytes:
+    rest = b"".join(elements)
     return _ELEMENT.pack(0, _GROUP_LENGTH, 4) + len(rest).to_bytes(4, "little") + rest
 
 

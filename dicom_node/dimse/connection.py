@@ -69,6 +69,20 @@ class Connection:
         self._start = body + length
         return pdu_type, self._view[body : self._start]
 
+    def has_come(self, *, by: float) -> bool:
+        """Wait for the first byte of a PDU; tell whether it came in time, by the clock.
+
+        Raises
+        ------
+        OSError
+            When the connection is lost, EOFError when the peer has closed it.
+        """
+        try:
+            self._await(1, by, "nothing came")
+        except TimeoutError:
+            return False
+        return True
+
     def reserve(self, capacity: int) -> None:
         """Make the buffer so large that as much can be read at once."""
         if capacity > len(self._buffer):
@@ -77,12 +91,6 @@ class Connection:
             self._view = memoryview(self._buffer)
             self._start, self._end = 0, len(held)
             self._buffer[: len(held)] = held
-
-    def pending(self) -> bytes:
-        """Return what was received and not yet taken, and forget it."""
-        held = bytes(self._buffer[self._start : self._end])
-        self._start = self._end = 0
-        return held
 
     def _await(self, length: int, by: float, otherwise: str) -> None:
         """Have `length` bytes of what is next in the buffer."""

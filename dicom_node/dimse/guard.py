@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,19 +45,11 @@ class ConnectionGuard:
         A pynetdicom association whose transport connection is open.
     limits
         For this peer.
-    receive_into
-        Instead of the socket's own, where something was read from it before.
     """
 
-    def __init__(
-        self,
-        association: Any,
-        limits: ConnectionLimits,
-        receive_into: Callable[[memoryview], int] | None = None,
-    ) -> None:
+    def __init__(self, association: Any, limits: ConnectionLimits) -> None:
         self._association = association
         self._socket: socket.socket = association.dul.socket.socket
-        self._receive_into = receive_into or self._socket.recv_into
         self._limits = limits
         self._deadline = 0.0
         self._message_bytes = 0
@@ -100,7 +91,7 @@ class ConnectionGuard:
             if left_s <= 0:
                 raise TimeoutError("the PDU was not complete in time")
             self._socket.settimeout(left_s)
-            received = self._receive_into(view[filled:])
+            received = self._socket.recv_into(view[filled:])
             if not received:
                 break
             filled += received

@@ -74,6 +74,11 @@ class Messages:
                 if answer is not None:
                     yield pdv.context_id, answer
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a message has begun to come, and not ended."""
+        return self._context_id != 0
+
     def _take_command(self, pdv: Pdv) -> Operation | None:
         self._command += pdv.fragment
         if len(self._command) > commands.MAXIMUM_BYTES:

@@ -114,11 +114,20 @@ def command_pdus(context_id: int, command: bytes, *, maximum: int) -> bytes:
     maximum
         What the peer receives at most in one PDU, bytes after the header; 0: no limit.
     """
-    room = max(maximum - _PDV_OVERHEAD, 2) & ~1 if maximum else len(command)  # fragments are even (PS3.8 E.1)
-    pieces = [command[at : at + room] for at in range(0, len(command), room)]
+    return _p_data(context_id, command, _COMMAND, maximum)
+
+
+def data_pdus(context_id: int, data_set: bytes, *, maximum: int) -> bytes:
+    """Encode a short data set likewise."""
+    return _p_data(context_id, data_set, 0, maximum)
+
+
+def _p_data(context_id: int, content: bytes, kind: int, maximum: int) -> bytes:
+    room = max(maximum - _PDV_OVERHEAD, 2) & ~1 if maximum else len(content)  # fragments are even (PS3.8 E.1)
+    pieces = [content[at : at + room] for at in range(0, len(content), room)]
     return b"".join(
         HEADER.pack(PduType.P_DATA_TF, len(piece) + _PDV_OVERHEAD)
-        + _ITEM_HEADER.pack(len(piece) + 2, context_id, _COMMAND | (_LAST if number == len(pieces) else 0))
+        + _ITEM_HEADER.pack(len(piece) + 2, context_id, kind | (_LAST if number == len(pieces) else 0))
         + piece
         for number, piece in enumerate(pieces, start=1)
     )

@@ -10,9 +10,8 @@ from datetime import datetime
 import structlog
 
 from dicom_node.dimse import pdu
-from dicom_node.dimse.commands import Command
 from dicom_node.dimse.connection import Connection
-from dicom_node.dimse.messages import Messages, Operation
+from dicom_node.dimse.messages import Messages
 from dicom_node.dimse.negotiation import (
     APPLICATION_CONTEXT,
     PROTOCOL_VERSION,
@@ -30,9 +29,9 @@ from dicom_node.domain.provenance import IMPLEMENTATION_CLASS_UID, IMPLEMENTATIO
 from dicom_node.errors import ProtocolBroken
 from dicom_node.receive.counters import NO_REQUEST, TLS, Counters
 from dicom_node.receive.exchange import Ending, Exchange, broken
-from dicom_node.receive.library import LibraryAssociations
 from dicom_node.receive.limits import ReceiverLimits
-from dicom_node.receive.operations import operation
+from dicom_node.receive.operations import Operations
+from dicom_node.receive.own_requests import OwnRequests
 from dicom_node.receive.places import Places
 from dicom_node.receive.policy import (
     CANNOT_DECIDE,
@@ -43,6 +42,7 @@ from dicom_node.receive.policy import (
     Policy,
     Reject,
 )
+from dicom_node.receive.services import Service
 from dicom_node.receive.session import Session
 from dicom_node.receive.tls import TlsRefused, TlsServer, shake_hands
 
@@ -57,8 +57,8 @@ class House:
     ----------
     supported
         Abstract syntax -> transfer syntaxes, in order of preference.
-    library
-        Serves associations that the own loop does not.
+    services
+        What is answered beside storage and verification.
     tell
         Called with the account of each association.
     is_stopping
@@ -72,7 +72,7 @@ class House:
     counters: Counters
     clock: Clock
     supported: Mapping[str, Sequence[str]]
-    library: LibraryAssociations
+    services: Sequence[Service]
     tls: TlsServer | None
     tell: Callable[[AssociationEvent], None]
     is_stopping: Callable[[], bool]
@@ -98,13 +98,10 @@ class Acceptor:
         self._session = Session(house.store, "", "", peer)
         self._started_at: datetime = house.clock.now()
         self._by = house.clock.monotonic() + house.limits.negotiation_s
-        self._abort: Callable[[], None] | None = None
 
     def interrupt(self) -> None:
         """Have it end soon, from another thread; see `Connection.interrupt`."""
         self._connection.interrupt()
-        if self._abort is not None:
-            self._abort()
 
     def run(self) -> None:
         """Serve it to its end."""
@@ -124,7 +121,7 @@ class Acceptor:
                 self._socket = house.tls.wrap(self._socket)
                 self._connection.run_over(self._socket)  # first: it may be interrupted in the handshake
                 shake_hands(self._socket, within_s=house.limits.negotiation_s)
-            request, raw = self._receive_request()
+            request = self._receive_request()
         except TlsRefused as refusal:
             house.counters.closed(TLS)
             return Ending("refused", str(refusal))
@@ -139,18 +136,18 @@ class Acceptor:
         if rejection is not None:
             return self._reject(rejection)
         try:
-            return self._associate(request, raw)
+            return self._associate(request)
         finally:
             house.places.free(session.peer)
 
-    def _receive_request(self) -> tuple[AssociateRequest, bytes]:
-        """Return the request (PS3.8 9.2, Sta2), and its PDU with whatever was read behind it."""
+    def _receive_request(self) -> AssociateRequest:
+        """Return the request (PS3.8 9.2, Sta2)."""
         kind, body = self._connection.receive(
             by=self._by, whole_by=self._by, pdu_s=self._house.limits.pdu_s, maximum=self._house.limits.request_bytes
         )
         if kind != PduType.ASSOCIATE_RQ:
             raise ProtocolBroken(AbortReason.UNEXPECTED_PDU, "not an association request")  # AA-1
-        return decode_request(body), HEADER.pack(kind, len(body)) + bytes(body)
+        return decode_request(body)
 
     def _decide(self, request: AssociateRequest) -> Reject | None:
         """Refuse, or take a place."""
@@ -182,14 +179,14 @@ class Acceptor:
         )
         return Ending("refused", refusal.why, pdu.reject(refusal.result, refusal.source, refusal.reason))
 
-    def _associate(self, request: AssociateRequest, raw: bytes) -> Ending:
+    def _associate(self, request: AssociateRequest) -> Ending:
         house, session = self._house, self._session
         contexts = agree(request.contexts, house.supported)
         house.counters.accepted()
         log.info("association_accepted", calling_ae=session.calling_ae, called_ae=session.called_ae, peer=session.peer)
         ending = Ending("lost", "the connection failed")
         try:
-            ending = self._hand_over(raw) if house.library.serves(contexts) else self._exchange(request, contexts)
+            ending = self._exchange(request, contexts)
             return ending
         finally:
             house.counters.ended(ending.outcome)
@@ -201,14 +198,6 @@ class Acceptor:
         except OSError as error:  # the kernel drops the marks with their files; the peer is still to get its answer
             log.error("series_not_let_go", peer=self._session.peer, reason=error.strerror or type(error).__name__)
 
-    def _hand_over(self, raw: bytes) -> Ending:
-        try:
-            association = self._house.library.begin(self._socket, raw + self._connection.pending(), self._session)
-        except OSError:
-            return Ending("lost", "the connection was lost")
-        self._abort = association.abort  # from here on; before, the interrupted connection ends it
-        return association.run()
-
     def _exchange(self, request: AssociateRequest, contexts: Sequence[AgreedContext]) -> Ending:
         house, limits = self._house, self._house.limits
         accept = encode_accept(
@@ -219,17 +208,18 @@ class Acceptor:
             implementation_version_name=IMPLEMENTATION_VERSION_NAME,
         )
         accepted = {each.context_id: each for each in contexts if each.result == ContextResult.ACCEPTANCE}
-        messages = Messages(accepted, self._begin, maximum_bytes=limits.instance_bytes)
+        own = OwnRequests(contexts, request.calling_ae)
+        operations = Operations(self._session, house.counters, house.services, own)
+        messages = Messages(accepted, operations.begin, maximum_bytes=limits.instance_bytes)
         try:
             self._connection.send(accept, within_s=limits.pdu_s)
         except OSError:
             return Ending("lost", "the connection was lost")
         # a usual image with its command at once, so that few calls are made for each
         self._connection.reserve(2 * (limits.maximum_pdu + HEADER.size))
-        return Exchange(self._connection, messages, limits, request.maximum_length, house.clock.monotonic).run()
-
-    def _begin(self, context: AgreedContext, command: Command) -> Operation:
-        return operation(context, command, self._session, self._house.counters)
+        return Exchange(
+            self._connection, messages, own, limits, peer_maximum=request.maximum_length, clock=house.clock.monotonic
+        ).run()
 
     def _end(self, ending: Ending | None) -> None:
         """Say goodbye, account for it, and let the peer close (PS3.8 9.2, Sta13)."""

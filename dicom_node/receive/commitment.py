@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import structlog
 from pydicom import Dataset
 from pydicom.uid import UID
-from pynetdicom import evt
-from pynetdicom.events import Event
 
+from dicom_node.dimse.commands import CommandField
 from dicom_node.domain.commitment import Commitment, Reference
 from dicom_node.domain.identifiers import is_uid
 from dicom_node.domain.ports import Clock
 from dicom_node.errors import RequestRefused
+from dicom_node.receive.own_requests import OwnRequests
 from dicom_node.receive.services import (
     INVALID_ARGUMENT,
     NO_SUCH_ACTION,
     NO_SUCH_INSTANCE,
+    Request,
     Service,
     answering,
-    calling_ae,
-    decoded,
-    peer,
 )
 
 STORAGE_COMMITMENT = UID("1.2.840.10008.1.20.1")
@@ -56,41 +53,40 @@ class CommitmentRequests:
         self._check_room = check_room
         self._clock = clock
         self._lock = threading.Lock()
-        self._open: dict[str, Any] = {}
+        self._open: dict[str, OwnRequests] = {}
 
     @property
     def service(self) -> Service:
         """What the receiver needs to offer it."""
-        handlers = [(evt.EVT_N_ACTION, answering(self._on_action))]
-        return Service(STORAGE_COMMITMENT, handlers)
+        return Service(STORAGE_COMMITMENT, {CommandField.N_ACTION_RQ: answering(self._on_action)})
 
-    def association_of(self, request_id: str) -> Any | None:
+    def association_of(self, request_id: str) -> OwnRequests | None:
         """Return the association that a request came over, while it is open."""
         with self._lock:
             association = self._open.get(request_id)
-        return association if association is not None and association.is_established else None
+        return association if association is not None and association.is_open else None
 
-    def _on_action(self, event: Event) -> None:
-        action: Any = event.request
-        if action.ActionTypeID != REQUEST_ACTION:
+    def _on_action(self, asked: Request) -> None:
+        if asked.command.action_type != REQUEST_ACTION:
             raise RequestRefused(NO_SUCH_ACTION, "the action type is not 1")
-        if action.RequestedSOPInstanceUID != STORAGE_COMMITMENT_INSTANCE:
+        if asked.command.sop_instance_uid != STORAGE_COMMITMENT_INSTANCE:
             raise RequestRefused(NO_SUCH_INSTANCE, "requests go to 1.2.840.10008.1.20.1.1")
         self._check_room()
-        information = decoded(event, action.ActionInformation)
+        information = asked.data_set()
         now = self._clock.now()
         request = self._ask(
             Commitment(
-                _uid(information, "TransactionUID"), calling_ae(event), peer(event),
+                _uid(information, "TransactionUID"), asked.calling_ae, asked.peer,
                 tuple(_references(information)), received=now, next_attempt=now,
             )
         )  # fmt: skip
-        self._keep(request.id, event.assoc)
+        self._keep(request.id, asked.association)
         log.info("commitment_asked", calling_ae=request.requestor, count=len(request.references))
 
-    def _keep(self, request_id: str, association: Any) -> None:
+    def _keep(self, request_id: str, association: OwnRequests) -> None:
+        association.expect()
         with self._lock:
-            self._open = {name: each for name, each in self._open.items() if each.is_established}
+            self._open = {name: each for name, each in self._open.items() if each.is_open}
             self._open[request_id] = association
 
 

@@ -13,6 +13,10 @@ from dicom_node.dimse.pdu import AbortReason, PduType
 from dicom_node.domain.association import Outcome
 from dicom_node.errors import ProtocolBroken
 from dicom_node.receive.limits import ReceiverLimits
+from dicom_node.receive.own_requests import OwnRequests
+
+LOOK_EVERY_S = 0.1
+"""How often an association over which the node may have to ask something looks whether it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +49,15 @@ class Exchange:
     ----------
     messages
         Where P-DATA goes.
+    own
+        What the node itself asks of the peer.
     peer_maximum
         Longest P-DATA-TF that the peer receives; 0: no limit.
     """
 
     connection: Connection
     messages: Messages
+    own: OwnRequests
     limits: ReceiverLimits
     peer_maximum: int
     clock: Callable[[], float] = time.monotonic
@@ -60,8 +67,10 @@ class Exchange:
         end = self.clock() + self.limits.association_s
         try:
             while True:
+                idle_by = self.clock() + self.limits.idle_s
+                self._ask(until=min(idle_by, end))
                 kind, body = self.connection.receive(
-                    by=self.clock() + self.limits.idle_s,
+                    by=idle_by,
                     whole_by=end,
                     pdu_s=self.limits.pdu_s,
                     maximum=self.limits.maximum_pdu,
@@ -81,7 +90,16 @@ class Exchange:
                 return Ending("aborted", reason, pdu.abort(pdu.ABORT_BY_USER, AbortReason.NOT_SPECIFIED))
             return Ending("lost", "the connection was lost")
         finally:
+            self.own.close()
             self.messages.discard()
+
+    def _ask(self, *, until: float) -> None:
+        """Send what the node itself asks, while nothing comes."""
+        while self.own.is_expected and self.clock() < until:
+            if not self.messages.is_under_way and (asked := self.own.next(maximum=self.peer_maximum)):
+                self.connection.send(asked, within_s=self.limits.pdu_s)
+            if self.connection.has_come(by=min(self.clock() + LOOK_EVERY_S, until)):
+                return
 
 
 _UNEXPECTED = broken(ProtocolBroken(AbortReason.UNEXPECTED_PDU, "a PDU that an association does not hold"))

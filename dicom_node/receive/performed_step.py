@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 from pydicom import Dataset
 from pydicom.uid import UID, generate_uid
-from pynetdicom import evt
-from pynetdicom.events import Event
 
+from dicom_node.dimse.commands import CommandField
 from dicom_node.dimse.statuses import PROCESSING_FAILURE
 from dicom_node.domain.identifiers import is_uid
 from dicom_node.domain.performed_step import FINAL, PerformedStep, StepState
@@ -24,10 +23,9 @@ from dicom_node.receive.services import (
     MISSING_ATTRIBUTE,
     NO_SUCH_INSTANCE,
     Reply,
+    Request,
     Service,
     answering,
-    calling_ae,
-    decoded,
 )
 
 PERFORMED_STEP = UID("1.2.840.10008.3.1.2.3.3")
@@ -73,28 +71,24 @@ class PerformedStepMessages:
     @property
     def service(self) -> Service:
         """What the receiver needs to offer it."""
-        handlers = [(evt.EVT_N_CREATE, self._answer_create), (evt.EVT_N_SET, answering(self._on_set))]
-        return Service(PERFORMED_STEP, handlers)
+        set_ = answering(self._on_set)
+        return Service(PERFORMED_STEP, {CommandField.N_CREATE_RQ: self._answer_create, CommandField.N_SET_RQ: set_})
 
-    def _answer_create(self, event: Event) -> Reply:
-        request: Any = event.request
+    def _answer_create(self, request: Request) -> Reply:
         # the requestor may leave the UID to us, and is told it then (PS3.7 10.1.5.1.4)
-        uid = str(request.AffectedSOPInstanceUID or generate_uid(None))
-        status, _ = answering(lambda event: self._create(event, uid))(event)
-        reply = Dataset()
-        if request.AffectedSOPInstanceUID is None:
-            reply.AffectedSOPInstanceUID = uid
-        return status, reply
+        uid = request.command.sop_instance_uid or str(generate_uid(None))
+        return replace(answering(lambda request: self._create(request, uid))(request), sop_instance_uid=uid)
 
-    def _create(self, event: Event, uid: str) -> None:
+    def _create(self, request: Request, uid: str) -> None:
         self._check_room()
-        request: Any = event.request
-        attributes = decoded(event, request.AttributeList)
+        if not is_uid(uid):
+            raise RequestRefused(INVALID_ATTRIBUTE_VALUE, "AffectedSOPInstanceUID is no UID")
+        attributes = request.data_set()
         if _state(attributes, None) is not StepState.IN_PROGRESS:  # PS3.4 F.7.2.1.2
             raise RequestRefused(INVALID_ATTRIBUTE_VALUE, "a step is created with the status IN PROGRESS")
         now = self._clock.now()
         step = PerformedStep(
-            uid, StepState.IN_PROGRESS, calling_ae(event), created=now, changed=now, series=_series(attributes)
+            uid, StepState.IN_PROGRESS, request.calling_ae, created=now, changed=now, series=_series(attributes)
         )
         with self._lock:
             if self._store.find(uid) is not None:
@@ -102,12 +96,11 @@ class PerformedStepMessages:
             self._store.save(step)
         log.info("step_created", calling_ae=step.calling_ae)
 
-    def _on_set(self, event: Event) -> None:
+    def _on_set(self, request: Request) -> None:
         self._check_room()
-        request: Any = event.request
-        changes = decoded(event, request.ModificationList)
+        changes = request.data_set()
         with self._lock:
-            step = self._store.find(str(request.RequestedSOPInstanceUID))
+            step = self._store.find(request.command.sop_instance_uid)
             if step is None:
                 raise RequestRefused(NO_SUCH_INSTANCE, "this step was never created here")
             if step.state in FINAL:

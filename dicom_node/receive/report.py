@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import ssl
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
 from pydicom import Dataset
 from pydicom.uid import UID
 from pynetdicom import AE, build_context, build_role, evt
-from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.dsutils import encode
 from pynetdicom.events import Event
 
+from dicom_node.dimse.commands import event_report
 from dicom_node.dimse.contexts import UNCOMPRESSED_LITTLE_ENDIAN
 from dicom_node.dimse.guard import ConnectionGuard, ConnectionLimits
 from dicom_node.dimse.library import prepare_library
@@ -24,12 +22,10 @@ from dicom_node.dimse.statuses import SUCCESS
 from dicom_node.domain.commitment import Answer, Reference
 from dicom_node.errors import DeliveryDeferred, DeliveryRefused
 from dicom_node.receive.commitment import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
+from dicom_node.receive.own_requests import AssociationOver, OwnRequests
 
 ALL_COMMITTED, SOME_FAILED = 1, 2
 """Event Type IDs (PS3.4 table J.3-3)."""
-
-_MESSAGE_ID = 1
-_PAUSE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +79,12 @@ class Report:
             information.FailedSOPSequence = failed
         return information
 
+    def encode(self, message_id: int, transfer_syntax: str) -> tuple[bytes, bytes]:
+        """Return the command set and the data set of the request that tells it (PS3.4 table J.3-3)."""
+        syntax = UID(transfer_syntax)
+        command = event_report(message_id, STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE, event_type=self.event_type)
+        return command, encode(self.dataset(), syntax.is_implicit_VR, syntax.is_little_endian) or b""
+
 
 def _items(references: Iterable[Reference]) -> Iterator[Dataset]:
     for reference in references:
@@ -128,7 +130,7 @@ class Reporter:
                 status = Dataset()
         _check(status.get("Status"), address.ae_title)
 
-    def send_over(self, association: Any, report: Report) -> None:
+    def send_over(self, association: OwnRequests, report: Report) -> None:
         """Report over the association that the request came over.
 
         Raises
@@ -138,16 +140,11 @@ class Reporter:
         DeliveryRefused
             When the requestor did not take this report.
         """
-        requestor = str(association.requestor.primitive.calling_ae_title).strip()
-        context = next((cx for cx in association.accepted_contexts if cx.abstract_syntax == STORAGE_COMMITMENT), None)
-        if context is None:
-            raise DeliveryDeferred(f"the association with {requestor} does not take reports")
-        with _paused(association, requestor):
-            association.dimse.send_msg(_request(report, UID(context.transfer_syntax[0])), context.context_id)
-            status = _response(association)
-        if status is None:
-            association.abort()  # an answer that comes later would be taken for a request
-        _check(status, requestor)
+        try:
+            status = association.ask(STORAGE_COMMITMENT, report, within_s=self._response_timeout_s)
+        except AssociationOver:
+            raise DeliveryDeferred(f"the association with {association.requestor} has ended") from None
+        _check(status, association.requestor)
 
     @contextmanager
     def _association(self, address: ReportAddress) -> Iterator[Any]:
@@ -192,51 +189,6 @@ def _close(association: Any) -> None:
     transport = association.dul.socket
     if transport is not None and transport.socket is not None:
         transport.socket.close()
-
-
-@contextmanager
-def _paused(association: Any, requestor: str) -> Iterator[None]:
-    """Keep the association's own thread from taking the response that we wait for."""
-    association._reactor_checkpoint.clear()
-    end = time.monotonic() + _PAUSE_S
-    try:
-        seen = 0
-        # seen twice: pynetdicom's thread says that it pauses also when it is just going on
-        while seen < 2:
-            if not association.is_established or time.monotonic() > end:
-                raise DeliveryDeferred(f"the association with {requestor} has ended or is busy")
-            time.sleep(0.01)
-            seen = seen + 1 if association._is_paused else 0
-        yield
-    finally:
-        association._reactor_checkpoint.set()
-
-
-def _request(report: Report, syntax: UID) -> N_EVENT_REPORT:
-    request = N_EVENT_REPORT()
-    request.MessageID = _MESSAGE_ID
-    request.AffectedSOPClassUID = STORAGE_COMMITMENT
-    request.AffectedSOPInstanceUID = STORAGE_COMMITMENT_INSTANCE
-    request.EventTypeID = report.event_type
-    request.EventInformation = BytesIO(encode(report.dataset(), syntax.is_implicit_VR, syntax.is_little_endian) or b"")
-    return request
-
-
-def _response(association: Any) -> int | None:
-    """Return the status of the response, None when none came; requests that come first keep their order."""
-    set_aside = []
-    status = None
-    while True:
-        context_id, message = association.dimse.get_msg(block=True)
-        if message is None:
-            break
-        if isinstance(message, N_EVENT_REPORT) and message.is_valid_response and message.Status is not None:
-            status = message.Status
-            break
-        set_aside.append((context_id, message))
-    for item in set_aside:
-        association.dimse.msg_queue.put(item)
-    return status
 
 
 def _check(status: int | None, requestor: str) -> None:

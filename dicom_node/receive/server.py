@@ -14,7 +14,6 @@ from dicom_node.domain.clock import SystemClock
 from dicom_node.domain.ports import InstanceStore
 from dicom_node.receive.acceptor import Acceptor, House
 from dicom_node.receive.counters import TOO_MANY_CONNECTIONS, Counters
-from dicom_node.receive.library import LibraryAssociations
 from dicom_node.receive.limits import ReceiverLimits
 from dicom_node.receive.listener import Listener
 from dicom_node.receive.places import Places
@@ -33,7 +32,7 @@ def _keep_no_account(_event: AssociationEvent) -> None:
 
 
 class Receiver:
-    """Answers C-STORE and C-ECHO itself, and lets pynetdicom serve what is rarer.
+    """Answers C-STORE and C-ECHO, and what the services answer.
 
     Parameters
     ----------
@@ -91,7 +90,7 @@ class Receiver:
             counters=self.counters,
             clock=SystemClock(),
             supported=supported,
-            library=LibraryAssociations(policy.ae_title, services, supported, limits=limits, counters=self.counters),
+            services=services,
             tls=self._tls,
             tell=on_association,
             is_stopping=self._stopping.is_set,

@@ -1,22 +1,23 @@
-"""The rarer services of the receiver, each a SOP class with its handlers, and what all of their handlers share."""
+"""The rarer services of the receiver: each a SOP class with what answers its requests (PS3.7 10.1)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import structlog
 from pydicom import Dataset
 from pydicom.uid import UID
 from pynetdicom.dsutils import decode
-from pynetdicom.events import Event, EventHandlerType
 
+from dicom_node.dimse.commands import Command
 from dicom_node.dimse.statuses import PROCESSING_FAILURE, SUCCESS
 from dicom_node.errors import RequestRefused
 from dicom_node.log import culprit
+from dicom_node.receive.own_requests import OwnRequests
 
 # PS3.7 C.5
 INVALID_ATTRIBUTE_VALUE = 0x0106
@@ -45,94 +46,124 @@ MAXIMUM_BYTES = 8 << 20
 
 _ERROR_COMMENT_CHARACTERS = 64  # VR LO (PS3.5 6.2)
 
-Reply: TypeAlias = tuple[Dataset, Dataset | None]
-
 log = structlog.get_logger()
+
+
+class Request:
+    """A request to one of these services.
+
+    Parameters
+    ----------
+    command
+        Its command set.
+    transfer_syntax
+        Of its data set.
+    peer
+        Address that the association came from.
+    association
+        Over which the node can ask the peer something in turn.
+    """
+
+    def __init__(self, command: Command, transfer_syntax: str, peer: str, association: OwnRequests) -> None:
+        self.command = command
+        self.peer = peer
+        self.association = association
+        self._syntax = UID(transfer_syntax)
+        self._data_set = bytearray()
+        self._is_too_large = False
+
+    @property
+    def calling_ae(self) -> str:
+        """Title that the peer calls itself."""
+        return self.association.requestor
+
+    def add(self, fragment: memoryview) -> None:
+        """Take the next piece of its data set; nothing is kept of one that is larger than any such request."""
+        if self._is_too_large or len(self._data_set) + len(fragment) > MAXIMUM_BYTES:
+            self._is_too_large = True
+            self._data_set.clear()
+        else:
+            self._data_set += fragment
+
+    def data_set(self) -> Dataset:
+        """Decode its data set.
+
+        Raises
+        ------
+        RequestRefused
+            When it is larger than any such request, or cannot be decoded.
+        """
+        if self._is_too_large:
+            raise RequestRefused(RESOURCE_LIMITATION, "the request is too large: ask for less at a time")
+        try:
+            return decode(BytesIO(self._data_set), self._syntax.is_implicit_VR, self._syntax.is_little_endian)
+        except Exception as error:  # the boundary to bytes that others wrote
+            log.warning("request_undecodable", calling_ae=self.calling_ae, error=culprit(error))
+            raise RequestRefused(PROCESSING_FAILURE, "the data set cannot be decoded") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a request is answered.
+
+    Attributes
+    ----------
+    status, comment, error_id
+        Status (0000,0900), ErrorComment (0000,0902), ErrorID (0000,0903).
+    sop_instance_uid
+        Of what was made, where the requestor left it to the node.
+    """
+
+    status: int = SUCCESS
+    comment: str = ""
+    error_id: int | None = None
+    sop_instance_uid: str | None = None
+
+
+Answer: TypeAlias = Callable[[Request], Reply]
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service that pynetdicom serves for us, in the uncompressed little endian transfer syntaxes.
+    """A service beside storage and verification, in the uncompressed little endian transfer syntaxes.
 
     Attributes
     ----------
     sop_class
         Its abstract syntax.
-    handlers
-        Of pynetdicom's events.
+    answers
+        Command field -> what answers such requests.
     """
 
-    sop_class: UID
-    handlers: Sequence[EventHandlerType]
+    sop_class: str
+    answers: Mapping[int, Answer]
 
 
-def answering(handle: Callable[[Event], None]) -> Callable[[Event], Reply]:
-    """Return a handler that answers success when `handle` returns, and what it raises as a failure status.
+def answering(handle: Callable[[Request], None]) -> Answer:
+    """Return what answers success when `handle` returns, and what it raises as a failure status.
 
     Whatever goes wrong with one request, its association lives: this is the boundary to the network.
     """
 
-    def handler(event: Event) -> Reply:
+    def answer(request: Request) -> Reply:
         try:
-            handle(event)
+            handle(request)
         except RequestRefused as refused:
-            return _refuse(event, refused), None
+            return _refuse(request, refused)
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else "input/output error"
-            return _refuse(event, RequestRefused(RESOURCE_LIMITATION, f"cannot be kept now: {reason}")), None
+            return _refuse(request, RequestRefused(RESOURCE_LIMITATION, f"cannot be kept now: {reason}"))
         except Exception as error:  # the boundary itself; a sender that is answered a failure asks again
-            log.error("request_failed", calling_ae=calling_ae(event), error=culprit(error))
-            return _refuse(event, RequestRefused(PROCESSING_FAILURE, "could not be dealt with now: ask again")), None
-        return _status(SUCCESS), None
+            log.error("request_failed", calling_ae=request.calling_ae, error=culprit(error))
+            return _refuse(request, RequestRefused(PROCESSING_FAILURE, "could not be dealt with now: ask again"))
+        return Reply()
 
-    return handler
+    return answer
 
 
-def _refuse(event: Event, refused: RequestRefused) -> Dataset:
+def _refuse(request: Request, refused: RequestRefused) -> Reply:
     log.warning(
-        "request_refused", calling_ae=calling_ae(event), peer=peer(event),
+        "request_refused", calling_ae=request.calling_ae, peer=request.peer,
         status=f"{refused.status:04X}", reason=refused.comment,
     )  # fmt: skip
-    status = _status(refused.status)
-    status.ErrorComment = refused.comment[:_ERROR_COMMENT_CHARACTERS]
-    if refused.error_id is not None:
-        status.ErrorID = refused.error_id
-    return status
-
-
-def _status(code: int) -> Dataset:
-    status = Dataset()
-    status.Status = code
-    return status
-
-
-def decoded(event: Event, encoded: BytesIO | None) -> Dataset:
-    """Return the data set of a request.
-
-    Raises
-    ------
-    RequestRefused
-        When it is larger than any such request, or cannot be decoded.
-    """
-    if encoded is None:
-        return Dataset()
-    if len(encoded.getbuffer()) > MAXIMUM_BYTES:
-        raise RequestRefused(RESOURCE_LIMITATION, "the request is too large: ask for less at a time")
-    syntax = UID(event.context.transfer_syntax)
-    try:
-        return decode(encoded, syntax.is_implicit_VR, syntax.is_little_endian)
-    except Exception as error:  # the boundary to bytes that others wrote
-        log.warning("request_undecodable", calling_ae=calling_ae(event), error=culprit(error))
-        raise RequestRefused(PROCESSING_FAILURE, "the data set cannot be decoded") from None
-
-
-def calling_ae(event: Event) -> str:
-    """Return the title that the peer calls itself."""
-    association: Any = event.assoc
-    return str(association.requestor.primitive.calling_ae_title).strip()
-
-
-def peer(event: Event) -> str:
-    """Return the address that the association came from."""
-    association: Any = event.assoc
-    return str(association.requestor.address)
+    return Reply(refused.status, refused.comment[:_ERROR_COMMENT_CHARACTERS], refused.error_id)

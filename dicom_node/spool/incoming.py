@@ -30,6 +30,8 @@ class IncomingInstance:
         Folder of files without a name.
     folder, name
         Where it is to be, and what it is to be called there.
+    sync_folder
+        Has the names in a folder on the disk.
     announce
         Called when it is durable, before it is told.
     """
@@ -42,6 +44,7 @@ class IncomingInstance:
         incoming: Path,
         folder: Path,
         name: str,
+        sync_folder: Callable[[Path], None],
         announce: Callable[[], None],
     ) -> None:
         self._syntax = transport.transfer_syntax_uid
@@ -49,6 +52,7 @@ class IncomingInstance:
         self._temporary = f"{incoming}/{os.urandom(16).hex()}"
         self._folder = folder
         self._name = name
+        self._sync_folder = sync_folder
         self._announce = announce
         self._head: bytes = head(key, transport)
         self._head_bytes = len(self._head)
@@ -72,7 +76,7 @@ class IncomingInstance:
                 self.write(b"")
             os.fsync(self._descriptor)
             stored = self._link()
-            durable.sync_folder(self._folder)
+            self._sync_folder(self._folder)
             self._announce()
         except OSError as error:
             raise rejected(error) from error

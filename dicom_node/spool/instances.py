@@ -25,6 +25,7 @@ from dicom_node.domain.provenance import IMPLEMENTATION_CLASS_UID
 from dicom_node.errors import AssociationLost
 from dicom_node.spool import durable
 from dicom_node.spool.file_meta import read_meta
+from dicom_node.spool.folder_syncs import FolderSyncs
 from dicom_node.spool.incoming import CONFLICT, INSTANCE, IncomingInstance, rejected
 
 _LARGEST_NUMBER = 10**9
@@ -70,6 +71,7 @@ class Spool:
         self._min_free_bytes = min_free_bytes
         self._marked: Counter[str] = Counter()
         self._lock = threading.Lock()
+        self._folder_syncs = FolderSyncs()
         for folder in (root, self._series, self._incoming, self._news):
             folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         durable.sync_folder(root)
@@ -97,6 +99,7 @@ class Spool:
                 incoming=self._incoming,
                 folder=folder,
                 name=_name(key.sop_instance_uid) + INSTANCE,
+                sync_folder=self._folder_syncs.sync,
                 announce=partial(self._announce, name),
             )
         except OSError as error:

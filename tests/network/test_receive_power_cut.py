@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,13 @@ from raw_peer import COMMAND, DATA, LAST, RELEASE, RawPeer, encoded, p_data, sto
 
 from dicom_node.receive.policy import Policy
 from dicom_node.receive.server import Receiver
+from dicom_node.spool.folder_syncs import FolderSyncs
 from dicom_node.spool.instances import Spool
 
 pytestmark = pytest.mark.network
+
+LIMIT_S = 30.0
+"""Only ends a test that would hang."""
 
 
 class Sender:
@@ -74,6 +79,68 @@ def send_all(sender: Sender) -> None:
         for peer in (first, second):
             peer.send(RELEASE)
             assert peer.read()[0] == 6
+
+
+@pytest.fixture
+def crowd() -> threading.Event:
+    """Return what is set once a second association wants a folder synced that is being synced."""
+    return threading.Event()
+
+
+@pytest.fixture
+def crowded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crowd: threading.Event) -> Iterator[Sender]:
+    """Yield a sender on a disk whose first sync of a series lasts until a second association wants the same."""
+    real_fsync, real_sync = os.fsync, FolderSyncs.sync
+
+    def fsync(descriptor: int) -> None:
+        real_fsync(descriptor)
+        if Path(f"/proc/self/fd/{descriptor}").resolve().parent.name == "series":
+            assert crowd.wait(LIMIT_S)
+
+    def sync(self: FolderSyncs, folder: Path) -> None:
+        if self._under_way:
+            crowd.set()
+        real_sync(self, folder)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(FolderSyncs, "sync", sync)
+    sender = Sender(tmp_path / "spool", monkeypatch)
+    yield sender
+    threading.Thread(target=sender.receiver.stop, args=(0,)).start()
+
+
+def send_one_series_on_four_associations(sender: Sender) -> None:
+    def send(images: list[Dataset]) -> None:
+        with RawPeer(sender.receiver.port) as peer:
+            for dataset in images:
+                sender.store(peer, dataset)
+
+    parts = [[made_instance(series_uid="1.2.1") for _ in range(4)] for _ in range(4)]
+    with ThreadPoolExecutor(len(parts)) as threads:
+        list(threads.map(send, parts))
+
+
+def test_fault_40_a_power_cut_loses_nothing_of_what_associations_store_in_one_folder_at_once(crowded: Sender) -> None:
+    send_one_series_on_four_associations(crowded)
+    assert (crowded.missing, crowded.torn) == ([], [])
+    assert len(set(crowded.acknowledged)) == 16
+
+
+def test_a_name_that_came_during_a_sync_would_be_found_out_if_it_counted_as_synced(
+    crowded: Sender, crowd: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sync(self: FolderSyncs, folder: Path) -> None:
+        under_way = self._under_way.get(folder)
+        if under_way is None:
+            shared(self, folder)
+        else:
+            crowd.set()
+            under_way.ended.wait()
+
+    shared = FolderSyncs.sync
+    monkeypatch.setattr(FolderSyncs, "sync", sync)
+    send_one_series_on_four_associations(crowded)
+    assert crowded.missing
 
 
 def test_fault_40_a_power_cut_at_any_moment_loses_nothing_acknowledged_and_leaves_nothing_half(

@@ -43,12 +43,24 @@ def test_pdus_are_told_apart_however_they_lie_in_the_buffer(pair: tuple[socket.s
 def test_what_was_received_outlives_a_larger_buffer(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = pair
     connection = Connection(ours, lambda: 0.0)
-    theirs.sendall(pdu(3) + pdu(9) + pdu(2)[:4])
+    theirs.sendall(pdu(3) + pdu(9) + pdu(2)[:8])
     receive(connection)
     connection.reserve(1 << 18)
     assert receive(connection) == (4, pdu(9)[6:])
-    assert connection.pending() == pdu(2)[:4]
-    assert connection.pending() == b""
+    theirs.sendall(pdu(2)[8:])
+    assert receive(connection) == (4, pdu(2)[6:])
+
+
+def test_a_wait_for_the_first_byte_takes_nothing_and_ends_in_time(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    connection = Connection(ours, lambda: 0.0)
+    assert not connection.has_come(by=0.001)
+    theirs.sendall(pdu(3))
+    assert connection.has_come(by=10)
+    assert receive(connection) == (4, pdu(3)[6:])
+    theirs.close()
+    with pytest.raises(EOFError):
+        connection.has_come(by=10)
 
 
 def test_a_header_is_judged_before_its_pdu_is_read(pair: tuple[socket.socket, socket.socket]) -> None:

@@ -5,8 +5,8 @@ from io import BytesIO
 
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
-from pynetdicom.dimse_messages import C_STORE_RSP
-from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dimse_messages import C_STORE_RSP, N_ACTION_RQ, N_EVENT_REPORT_RQ
+from pynetdicom.dimse_primitives import C_STORE, N_ACTION, N_EVENT_REPORT
 from pynetdicom.dsutils import decode as decode_dataset
 from pynetdicom.dsutils import encode as encode_dataset
 
@@ -39,6 +39,37 @@ def test_a_response_is_what_pynetdicom_would_have_encoded() -> None:
     message = C_STORE_RSP()
     message.primitive_to_message(primitive)
     assert commands.response(STORE, 0xA700, comment="full") == encode_dataset(message.command_set, True, True)
+
+
+def test_an_event_report_is_what_pynetdicom_would_have_encoded() -> None:
+    primitive = N_EVENT_REPORT()
+    primitive.MessageID, primitive.EventTypeID = 3, 2
+    primitive.AffectedSOPClassUID, primitive.AffectedSOPInstanceUID = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
+    primitive.EventInformation = BytesIO(b"\0\0")
+    message = N_EVENT_REPORT_RQ()
+    message.primitive_to_message(primitive)
+    ours = commands.event_report(3, "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1", event_type=2)
+    assert ours == encode_dataset(message.command_set, True, True)
+
+
+def test_what_an_action_is_requested_of_is_read_as_what_it_affects() -> None:
+    primitive = N_ACTION()
+    primitive.MessageID, primitive.ActionTypeID = 3, 1
+    primitive.RequestedSOPClassUID, primitive.RequestedSOPInstanceUID = "1.2.840.10008.1.20.1", "1.2.3"
+    message = N_ACTION_RQ()
+    message.primitive_to_message(primitive)
+    encoded = encode_dataset(message.command_set, True, True)
+    assert encoded is not None
+    assert commands.decode(encoded) == Command(
+        0x0130, 3, has_data_set=False, sop_class_uid="1.2.840.10008.1.20.1", sop_instance_uid="1.2.3", action_type=1
+    )
+
+
+def test_a_response_names_the_request_that_it_answers() -> None:
+    read = commands.decode(commands.response(STORE, 0x0110, error_id=0xA710))
+    assert (read.field, read.message_id, read.status) == (0x8001, 9, 0x0110)
+    told = decode_dataset(BytesIO(commands.response(STORE, 0x0110, error_id=0xA710)), True, True)
+    assert told.ErrorID == 0xA710
 
 
 def test_a_uid_that_is_none_does_not_go_back() -> None:
