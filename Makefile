@@ -10,7 +10,7 @@ INPUT ?=
 PACS ?= embedded
 RULES ?=
 KEEP ?=
-MODELS ?= harmonize-histogram harmonize-nyul harmonize-n4 harmonize-base harmonize-bounded synth-ct-water synth-ct-bulk synth-ct-unet
+MODELS ?= harmonize-histogram harmonize-nyul harmonize-n4 harmonize-base harmonize-bounded synth-ct-water synth-ct-bulk synth-ct-unet synth-ct-pix2pix synth-ct-cyclegan
 SET ?= default
 OUT ?= evaluation
 RESUME ?=
@@ -61,7 +61,7 @@ bench: $(STAMP)  ## what is measured, each as ratios within one run
 	@for each in benchmarks/*.py; do $(BIN)/python $$each; done
 
 evaluate: $(STAMP)  ## all models against known truth, SET=quick|default|full; MODELS='…'; OUT=folder; RESUME=1: go on
-	@$(BIN)/python -m training.evaluate all --set $(SET) --out '$(OUT)' --models $(MODELS) $(if $(RESUME),--resume)
+	@$(BIN)/python -m training.evaluate all --set $(SET) --out '$(OUT)' --bundles training/compared --models $(MODELS) $(if $(RESUME),--resume)
 
 train-bounded: $(STAMP)  ## train the default harmonizer (an hour or more); RESUME=1: go on; FRACTION=0.05; DATA=folder; RUN=folder
 	@$(BIN)/python -m training.loops.bounded --run '$(RUN)' --fraction $(FRACTION) $(if $(DATA),--data '$(DATA)') $(if $(RESUME),--resume) $(if $(filter command line,$(origin SEED)),--seed $(SEED))
