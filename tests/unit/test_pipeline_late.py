@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_clock import FakeClock
@@ -135,10 +136,10 @@ def test_a_slice_that_comes_while_the_headers_of_another_series_are_read_is_not_
     node.clock.advance(seconds=1)
     real = collector.Collector.closed
 
-    def slow(each: collector.Collector) -> list[collector.Closed]:
+    def slow(each: collector.Collector, *rest: Any) -> list[collector.Closed]:
         node.clock.advance(seconds=10)
         node.receive(series[-1:])
-        return real(each)
+        return real(each, *rest)
 
     with monkeypatch.context() as busy:
         busy.setattr(collector.Collector, "closed", slow)
