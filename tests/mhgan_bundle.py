@@ -14,7 +14,10 @@ from inference.mhgan.style import Style
 from training.export_mhgan import TEMPLATE
 
 NAME = "harmonize-mhgan"
-SIZES = Sizes(width=4, judge_width=4, widest=8, halvings=1, bottleneck=2, hidden=8, side=128, residual=1, fold=2)
+SIZES = Sizes(
+    width=4, judge_width=4, widest=8, halvings=1, bottleneck=2, hidden=8, side=128, residual=1, curves=3,
+    fold=2, bands=4,
+)  # fmt: skip
 SITES = ("ge-15t", "siemens-3t")
 _TARGET = "  {name}: {{contrast: T1, values_per_unit: 1, window_center: 600, window_width: 1200}}"
 

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from inference.mhgan.intensities import Bands, curved
+
 SEEN = 3
 """Slices that every network sees, and that the generator gives: one and its neighbours."""
 
@@ -48,8 +50,13 @@ class Sizes:
         Rows and columns of slices; 256 in StarGAN v2.
     residual
         Whether the generator adds to what it sees: 1, or gives all of the slice: 0, as in the seed.
+    curves
+        At how many intensities the generator says, for each place, what is added there: a local curve. 0, as in the
+        seed: it gives the pixels themselves.
     fold
         Side of the squares of pixels that all networks take as channels of one: 1, none, in the seed.
+    bands
+        How many bands of intensity style encoder and discriminator are shown beside the slice; 0 in the seed.
     """
 
     width: int
@@ -60,7 +67,9 @@ class Sizes:
     hidden: int
     side: int
     residual: int
+    curves: int
     fold: int
+    bands: int
 
     @property
     def channels(self) -> list[int]:
@@ -168,16 +177,15 @@ class Generator(nn.Module):
         pairs = list(pairwise(channels))
         half = sizes.bottleneck // 2
         self.side = sizes.side
-        self._residual = bool(sizes.residual)
+        self._residual, self._curves, self._fold = bool(sizes.residual), bool(sizes.curves), sizes.fold
         folded = SEEN * sizes.fold**2
-        self._fold = sizes.fold
         self.see = nn.Conv2d(folded, channels[0], 3, padding=1)
         down = [Block(fine, deep, halve=True, normalise=True) for fine, deep in pairs]
         self.down = nn.ModuleList(down + [Block(channels[-1], channels[-1], normalise=True) for _ in range(half)])
         up = [StyledBlock(channels[-1], channels[-1]) for _ in range(half)]
         self.up = nn.ModuleList(up + [StyledBlock(deep, fine, double=True) for fine, deep in reversed(pairs)])
         self.norm = nn.InstanceNorm2d(channels[0], affine=True)
-        self.give = nn.Conv2d(channels[0], folded, 1)
+        self.give = nn.Conv2d(channels[0], sizes.curves or folded, 1)
         if self._residual:  # it begins as one that changes nothing
             nn.init.zeros_(self.give.weight)
             nn.init.zeros_(_bias(self.give))
@@ -198,7 +206,7 @@ class Generator(nn.Module):
         for styled in self.up:
             made = styled(made, style)
         made = self.give(functional.leaky_relu(self.norm(made), _SLOPE))
-        made = functional.pixel_shuffle(made, self._fold)
+        made = curved(x, made, self._fold) if self._curves else functional.pixel_shuffle(made, self._fold)
         return x + made if self._residual else made
 
 
@@ -241,8 +249,9 @@ class _Judge(nn.Module):
         channels = sizes.judge_channels
         last = channels[-1]
         pairs = pairwise(channels)
+        shown = Bands(SEEN, sizes.bands, sizes.fold)
         self.layers = nn.Sequential(
-            nn.PixelUnshuffle(sizes.fold), nn.Conv2d(SEEN * sizes.fold**2, channels[0], 3, padding=1),
+            shown, nn.Conv2d(shown.channels, channels[0], 3, padding=1),
             *(Block(fine, deep, halve=True) for fine, deep in pairs),
             nn.LeakyReLU(_SLOPE), nn.Conv2d(last, last, _CORNER), nn.LeakyReLU(_SLOPE), nn.Flatten(),
         )  # fmt: skip

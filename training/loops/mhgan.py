@@ -106,10 +106,14 @@ class MhGan:
 
     def _turn(self, batch: Batch, step: int, guided: str) -> dict[str, float]:
         task = self._task(batch, guided)
-        judged = self._judged(task, step, guided)
+        with self._autocast():
+            with torch.set_grad_enabled(guided == "latent"):
+                code = self._code(task.guide, task.target, guided)
+            made = self._nets["generator"](task.x, code)
+        judged = self._judged(task, made.detach().float(), step)
         self._moved(judged, ("judge",))
         with self._autocast():
-            loss, numbers = self._generated(task, step, guided)
+            loss, numbers = self._generated(task, code, made, step, guided)
         # guided by references, the seed's StarGAN v2 moves the generator alone: codes are learned from latents
         self._moved(loss, ("generator", "mapping", "encoder") if guided == "latent" else ("generator",))
         return {"judge": judged.item(), **numbers}
@@ -128,10 +132,8 @@ class MhGan:
         code: Tensor = network(guide, target)
         return code
 
-    def _judged(self, task: _Task, step: int, guided: str) -> Tensor:
+    def _judged(self, task: _Task, made: Tensor, step: int) -> Tensor:
         """Return the loss of the discriminator."""
-        with torch.no_grad(), self._autocast():
-            made = self._nets["generator"](task.x, self._code(task.guide, task.target, guided)).float()
         with self._autocast():
             loss = told_apart(self._judge(task.x, task.own), self._judge(made, task.target))
         c = self._config
@@ -142,12 +144,11 @@ class MhGan:
             loss = loss + c.penalty * c.penalty_every * slope_penalty(scores, real)
         return loss
 
-    def _generated(self, task: _Task, step: int, guided: str) -> tuple[Tensor, dict[str, float]]:
-        """Return the loss of generator, mapping network and style encoder."""
+    def _generated(
+        self, task: _Task, code: Tensor, made: Tensor, step: int, guided: str
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss of generator, mapping network and style encoder, given what was made of a code."""
         w, generator, encoder = self._of_weights, self._nets["generator"], self._nets["encoder"]
-        with torch.set_grad_enabled(guided == "latent"):
-            code = self._code(task.guide, task.target, guided)
-        made = generator(task.x, code)
         adversarial = taken_for_real(self._judge(made, task.target))
         style = distance(encoder(made, task.target), code)
         cycle = distance(generator(made, encoder(task.x, task.own)), task.x)

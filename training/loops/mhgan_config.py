@@ -27,7 +27,9 @@ class Config:
     hidden: int
     side: int
     residual: int
+    curves: int
     fold: int
+    bands: int
     previous: float
     temporal: float
     cycle: float
