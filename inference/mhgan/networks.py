@@ -51,8 +51,8 @@ class Sizes:
     residual
         Whether the generator adds to what it sees: 1, or gives all of the slice: 0, as in the seed.
     curves
-        At how many intensities the generator says, for each place, what is added there: a local curve. 0, as in the
-        seed: it gives the pixels themselves.
+        At how many intensities the generator says, for each place, what is added there: a local curve, of use with
+        `residual` alone. 0, as in the seed: it gives the pixels themselves.
     fold
         Side of the squares of pixels that all networks take as channels of one: 1, none, in the seed.
     bands
