@@ -14,6 +14,8 @@ MODELS ?= harmonize-histogram harmonize-nyul harmonize-n4 harmonize-base harmoni
 SET ?= default
 OUT ?= evaluation
 RESUME ?=
+# GPUS=4: torchrun starts a process for each graphics card, and all share each batch; without cards, on the CPU
+TRAIN = $(BIN)/$(if $(GPUS),torchrun --standalone --nproc-per-node $(GPUS) -m --,python -m)
 RUN ?= build/bounded
 DATA ?=
 FRACTION ?= 1
@@ -67,20 +69,20 @@ train-bounded: $(STAMP)  ## train the default harmonizer (an hour or more); RESU
 	@$(BIN)/python -m training.loops.bounded --run '$(RUN)' --fraction $(FRACTION) $(if $(DATA),--data '$(DATA)') $(if $(RESUME),--resume) $(if $(filter command line,$(origin SEED)),--seed $(SEED))
 
 train-mhgan: MHGAN_RUN = $(if $(filter command line,$(origin RUN)),$(RUN),build/mhgan)
-train-mhgan: $(STAMP)  ## train the multi-harmonization GAN (hours); RESUME=1: go on; FRACTION=0.05; DATA=folder; SITES=folder of scans a site; RUN=folder; CONFIG=file
-	@$(BIN)/python -m training.loops.mhgan --config '$(or $(CONFIG),training/configs/mhgan.yaml)' --run '$(MHGAN_RUN)' --fraction $(FRACTION) $(if $(DATA),--data '$(DATA)') $(if $(SITES),--sites '$(SITES)') $(if $(RESUME),--resume) $(if $(filter command line,$(origin SEED)),--seed $(SEED))
+train-mhgan: $(STAMP)  ## train the multi-harmonization GAN (hours); RESUME=1: go on; FRACTION=0.05; DATA=folder; SITES=folder of scans a site; RUN=folder; CONFIG=file; GPUS=4
+	@$(TRAIN) training.loops.mhgan --config '$(or $(CONFIG),training/configs/mhgan.yaml)' --run '$(MHGAN_RUN)' --fraction $(FRACTION) $(if $(DATA),--data '$(DATA)') $(if $(SITES),--sites '$(SITES)') $(if $(RESUME),--resume) $(if $(filter command line,$(origin SEED)),--seed $(SEED))
 
 # `unet`, or a configuration beside it: pix2pix, pix2pix-stable, pix2pix-wasserstein, cyclegan, wolterink
 train-ct: CT = $(if $(filter command line,$(origin MODEL)),$(MODEL),unet)
 train-ct: CT_RUN = $(if $(filter command line,$(origin RUN)),$(RUN),build/ct-$(CT))
-train-ct: $(STAMP)  ## train a synthetic CT (an hour), MODEL=unet|pix2pix|cyclegan; RESUME=1: go on; FRACTION=0.05; DATA=folder; RUN=folder
-	@$(BIN)/python -m training.loops.$(if $(filter unet,$(CT)),ct_unet,ct_gan) --config training/configs/ct-$(CT).yaml --run '$(CT_RUN)' --fraction $(FRACTION) $(if $(DATA),--data '$(DATA)') $(if $(RESUME),--resume)
+train-ct: $(STAMP)  ## train a synthetic CT (an hour), MODEL=unet|pix2pix|cyclegan; RESUME=1: go on; FRACTION=0.05; DATA=folder; RUN=folder; GPUS=4
+	@$(TRAIN) training.loops.$(if $(filter unet,$(CT)),ct_unet,ct_gan) --config training/configs/ct-$(CT).yaml --run '$(CT_RUN)' --fraction $(FRACTION) $(if $(DATA),--data '$(DATA)') $(if $(RESUME),--resume)
 
 # a flow a target: TARGET=ge-15t; CONFIG=mrflow-seed|mrflow-public|mrflow
 train-mrflow: FLOW_OF = $(if $(filter command line,$(origin TARGET)),$(TARGET),siemens-3t)
 train-mrflow: FLOW_RUN = $(if $(filter command line,$(origin RUN)),$(RUN),build/mrflow-$(FLOW_OF))
-train-mrflow: $(STAMP)  ## train the flow of a target (hours), TARGET=siemens-3t; CONFIG=mrflow; RESUME=1: go on; FRACTION=0.05; SEED; DATA=folder; SCANS=folder of a scanner of your own; RUN=folder
-	@$(BIN)/python -m training.loops.mrflow --config training/configs/$(if $(CONFIG),$(CONFIG),mrflow).yaml --run '$(FLOW_RUN)' --target '$(FLOW_OF)' --fraction $(FRACTION) $(if $(DATA),--data '$(DATA)') $(if $(SCANS),--scans '$(SCANS)') $(if $(RESUME),--resume) $(if $(filter command line,$(origin SEED)),--seed $(SEED))
+train-mrflow: $(STAMP)  ## train the flow of a target (hours), TARGET=siemens-3t; CONFIG=mrflow; RESUME=1: go on; FRACTION=0.05; SEED; DATA=folder; SCANS=folder of a scanner of your own; RUN=folder; GPUS=4
+	@$(TRAIN) training.loops.mrflow --config training/configs/$(if $(CONFIG),$(CONFIG),mrflow).yaml --run '$(FLOW_RUN)' --target '$(FLOW_OF)' --fraction $(FRACTION) $(if $(DATA),--data '$(DATA)') $(if $(SCANS),--scans '$(SCANS)') $(if $(RESUME),--resume) $(if $(filter command line,$(origin SEED)),--seed $(SEED))
 
 docs: $(STAMP)  ## write the tables in docs/ that come from the code
 	@$(BIN)/python -m dicom_node.route.reference docs/reference/routing-rules.md

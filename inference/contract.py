@@ -56,6 +56,9 @@ class InputContract(BaseModel):
         UCUM code of the voxels.
     spacing_mm
         Smallest and largest distance between voxels, on every axis.
+    pixel_mm
+        Largest pixel, of a slice in whichever plane: the second smallest of the three distances. None: as `spacing_mm`
+        has it.
     min_slices
         Fewest planes.
     min_field_of_view_mm
@@ -74,6 +77,7 @@ class InputContract(BaseModel):
     derived: bool
     unit: str
     spacing_mm: tuple[Millimetres, Millimetres]
+    pixel_mm: Millimetres | None = None
     min_slices: Annotated[int, Field(ge=1)]
     min_field_of_view_mm: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     body_parts: tuple[str, ...] = ()
@@ -142,13 +146,17 @@ class InputContract(BaseModel):
             return ("some voxels are not numbers",)
         smallest, largest = self.spacing_mm
         spacing, extent = sorted(volume.spacing_mm), min(volume.extent_mm)
-        slices = volume.voxels.shape[0]
+        slices, widest = volume.voxels.shape[0], self.pixel_mm or largest
         reasons = (
             (volume.unit != self.unit, f"the unit is {volume.unit}; {taker} takes {self.unit}"),
             (
                 _below(spacing[0], smallest) or _below(largest, spacing[2]),
                 f"voxels lie {spacing[0]:.2f} to {spacing[2]:.2f} mm apart; "
                 f"{taker} takes {smallest:g} to {largest:g} mm",
+            ),
+            (
+                _below(widest, spacing[1]) and not _below(largest, spacing[2]),
+                f"pixels are {spacing[1]:.2f} mm wide; {taker} takes {widest:g} mm or less, whatever the slices are",
             ),
             (slices < self.min_slices, f"there are {slices} slices; {taker} takes {self.min_slices} or more"),
             (

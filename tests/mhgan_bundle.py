@@ -32,7 +32,7 @@ def networks() -> tuple[Generator, StyleEncoder]:
 
 def style(number: int) -> Style:
     """Return a style, another for each number."""
-    return Style(np.random.default_rng(number).standard_normal(STYLE).astype(np.float32), -0.35)
+    return Style(np.random.default_rng(number).standard_normal(STYLE).astype(np.float32), -0.35, 0.05)
 
 
 def tensors() -> dict[str, np.ndarray]:

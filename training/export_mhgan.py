@@ -109,7 +109,8 @@ def bundled(weights: Mapping[str, NDArray[Any]], sites: Sequence[Site], *, guide
     for number, site in enumerate(track(sites, "reading styles", console=Console(stderr=True))):
         encoded = _encoded(encoder, site, number, heads)
         tensors |= encoded.encoded_tensors(site.name)
-        tensors |= (encoded if guide == "reference" else Style(latent[number], site.floor)).tensors(site.name)
+        given = encoded if guide == "reference" else Style(latent[number], site.floor, site.noise)
+        tensors |= given.tensors(site.name)
     return tensors
 
 
@@ -118,7 +119,7 @@ def _encoded(encoder: StyleEncoder, site: Site, number: int, heads: int) -> Styl
         read_styles(encoder, each.voxels.astype(np.float32), each.floor, each.spans, device="cpu")[number]
         for each in site.train[:heads]
     )
-    return Style(mean_style(Style(code, 0.0) for code in read).code, site.floor)
+    return Style(mean_style(Style(code, 0.0, 0.0) for code in read).code, site.floor, site.noise)
 
 
 @torch.inference_mode()

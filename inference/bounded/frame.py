@@ -22,6 +22,8 @@ COARSE_MM = 4.0
 
 _ABOVE_CROWN_MM = 8.0
 
+_FADE_VOXELS = 6
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FramedHead:
@@ -128,6 +130,37 @@ def deep_in(inside: BoolArray) -> BoolArray:
     deep = deep.repeat(2, axis=0).repeat(2, axis=1).repeat(2, axis=2)
     deep[: max(top - round(CROWN_MM / FINE_MM), 0)] = False
     return np.asarray(deep)
+
+
+def trusted_part(shape: tuple[int, ...]) -> Float32Array:
+    """Return 1 inside a frame, and less towards its faces, 0 there.
+
+    Where the frame ends, what was done to each place gives way to what was done to its intensity.
+    """
+    lines = [np.minimum(1, np.minimum(np.arange(n), np.arange(n)[::-1]) / _FADE_VOXELS) for n in shape]
+    return np.asarray(lines[0][:, None, None] * lines[1][:, None] * lines[2], np.float32)
+
+
+def on_slice(
+    frame: Float32Array, to_frame: Float64Array, k: int, shape: tuple[int, ...], *, goes_on: bool = False
+) -> Float32Array:
+    """Return what a frame holds on a slice of a volume, interpolated linearly.
+
+    Parameters
+    ----------
+    frame
+        Three axes.
+    to_frame
+        Shape (4, 4): takes indices of the volume to indices of the frame.
+    k, shape
+        Which slice, and its rows and columns.
+    goes_on
+        Beyond the frame, what it holds at its faces; else 0.
+    """
+    matrix, mode = to_frame[:3, :3], "nearest" if goes_on else "constant"
+    at = to_frame[:3, 3] + matrix[:, 0] * k
+    found = scipy.ndimage.affine_transform(frame, matrix, at, (1, *shape), order=1, mode=mode, output=np.float32)
+    return np.asarray(found[0], np.float32)
 
 
 def coarse(voxels: Float32Array) -> Float32Array:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -281,11 +281,27 @@ class StyleEncoder(_Judge):
         return _every(self.branches, self.layers(x))
 
 
-class Discriminator(_Judge):
-    """Tells real slices of a domain from made ones: scores of shape (batch, 1), unbounded."""
+class Discriminator(nn.Module):
+    """Tells real slices of a domain from made ones, at one scale or at two (Wang et al. 2018, CVPR).
 
-    def __init__(self, sizes: Sizes, domains: int) -> None:
-        super().__init__(sizes, domains, 1)
+    Parameters
+    ----------
+    sizes, domains
+        How large, and how many.
+    coarse
+        Pixels along each side that a second judge sees averaged: the coils, and not the noise. 0: there is none.
+    """
+
+    def __init__(self, sizes: Sizes, domains: int, coarse: int = 0) -> None:
+        super().__init__()
+        self._coarse = coarse
+        seen = [sizes, *([replace(sizes, side=sizes.side // coarse, fold=1)] if coarse else [])]
+        self.judges = nn.ModuleList([_Judge(each, domains, 1) for each in seen])
+
+    def forward(self, x: Tensor, domain: Tensor) -> Tensor:
+        """Return scores, unbounded, of shape (batch, scales); parameters as `_Judge` has them."""
+        shown = [x, *([functional.avg_pool2d(x, self._coarse)] if self._coarse else [])]
+        return torch.cat([judge(each, domain) for judge, each in zip(self.judges, shown, strict=True)], dim=1)
 
 
 def begin(network: nn.Module) -> None:

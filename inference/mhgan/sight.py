@@ -1,16 +1,16 @@
-"""What the networks see of a head, and how what they make of it comes back to the scan: the seed's preprocessing."""
+"""What the networks see of a head: the seed's preprocessing."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
-from inference.bounded.frame import SHAPE, FramedHead, framed
+from inference.bounded.frame import FINE_MM, SHAPE, FramedHead, framed
 from inference.classical.head import find_head
 from inference.classical.histogram import refuse_uniform
-from inference.look import TOP
 from inference.volume import BoolArray, Float32Array, Float64Array, Volume
 
 SIDE = max(SHAPE)
@@ -19,9 +19,11 @@ SIDE = max(SHAPE)
 CLIP = 4.0
 """Standard deviations from the mean of the head beyond which intensities are clipped; what is left is divided by it."""
 
-
 FULL = 0.3
 """Part of the head's area in the largest slice of a plane from which on a slice is trained on, and counts in full."""
+
+_AIR_FROM_MM, _AIR_WITHIN_MM = 4.0, 8.0
+"""Nearer to the head than the first nothing is air; further than the second, all is."""
 
 _LEAST = 0.01
 """What a slice with next to nothing of the head counts: only where no plane has more does that matter."""
@@ -40,12 +42,19 @@ class Sight:
         of view ends, tell a site, and are no style.
     mean, spread
         Of the head's voxels, in the unit of the scan.
+    air
+        Shape of the frame, 0 to 1: how far away from the head a voxel is.
+    noise
+        Median of the air, in parts of the spread, as it were in voxels of 1 mm3: averaging voxels takes the root of
+        their number off it. 0 where there is no air, or the scanner has made it black.
     """
 
     head: FramedHead
     voxels: Float32Array
     mean: float
     spread: float
+    air: Float32Array
+    noise: float
 
     @property
     def floor(self) -> float:
@@ -64,7 +73,17 @@ def sight_of(volume: Volume) -> Sight:
     head = framed(volume, find_head(volume))
     refuse_uniform(head.profile_of(head.voxels))
     voxels, mean, spread = normalised(head.voxels, head.inside)
-    return Sight(head, voxels, mean, spread)
+    air = _air_of(head.inside)
+    seen = head.voxels[(air == 1) & (head.voxels > 0)]
+    noise = float(np.median(seen)) / spread * math.sqrt(math.prod(volume.spacing_mm)) if seen.size else 0.0
+    return Sight(head, voxels, mean, spread, air, noise)
+
+
+def _air_of(inside: BoolArray) -> Float32Array:
+    """Return 0 near the head, 1 away from it, and a ramp between."""
+    near = ndimage.binary_dilation(inside, iterations=round(_AIR_FROM_MM / FINE_MM))
+    ramp = 1 + 2 * round((_AIR_WITHIN_MM - _AIR_FROM_MM) / FINE_MM)
+    return 1 - np.minimum(1, 2 * ndimage.uniform_filter(near.astype(np.float32), ramp))
 
 
 def black_of(mean: float, spread: float) -> float:
@@ -94,42 +113,3 @@ def counted(inside: BoolArray, axis: int) -> Float32Array:
 def _areas(inside: BoolArray, axis: int) -> Float64Array:
     areas = inside.sum(axis=tuple(other for other in range(3) if other != axis))
     return np.asarray(areas / areas.max())
-
-
-def natively(made: Float32Array, sight: Sight, volume: Volume, *, floor: float) -> tuple[Float32Array, float]:
-    """Bring what the networks made of a head to the grid of the scan, in the scale of looks.
-
-    Only what was changed is interpolated: y - g x, with g the ratio of the spreads of y and x. The scan itself, times
-    g, gives the rest, so that what is finer than the frame, or was clipped, stays. Nothing is changed in the air.
-
-    Parameters
-    ----------
-    made
-        Shape of the frame: what the networks made of `sight.voxels`.
-    sight, volume
-        The head, and the scan that it is of.
-    floor
-        What black is shown as in the style that was given.
-
-    Returns
-    -------
-    Shape of the volume, the anchor of deep tissue at `TOP`; and g, in parts of the mere scale.
-    """
-    black = np.where(sight.head.inside, made - np.float32(floor), np.float32(0))
-    scale = TOP / sight.head.profile_of(black).anchor
-    wanted = black * np.float32(scale)
-    gain = scale * float(made[sight.head.inside].std() / (sight.voxels[sight.head.inside].std() * sight.spread * CLIP))
-    shown = (sight.voxels - np.float32(sight.floor)) * np.float32(sight.spread * CLIP)
-    change = wanted - np.float32(gain) * shown
-    voxels = _interpolated(change, sight.head.affine, volume)
-    voxels += np.float32(gain) * volume.voxels
-    return voxels, gain * sight.head.profile_of(sight.head.voxels).anchor / TOP
-
-
-def _interpolated(change: Float32Array, affine: Float64Array, volume: Volume) -> Float32Array:
-    """Read the frame where the voxels of a scan lie, linearly; beyond it its border goes on."""
-    to_frame = np.linalg.inv(affine) @ volume.affine
-    found = ndimage.affine_transform(
-        change, to_frame[:3, :3], to_frame[:3, 3], volume.voxels.shape, order=1, mode="nearest", output=np.float32
-    )
-    return np.asarray(found, np.float32)

@@ -13,6 +13,8 @@ from inference.mhgan.networks import STYLE
 from inference.volume import Float32Array
 
 _PREFIX, _ENCODED = "style.", "encoded."
+_BEFORE = 2
+"""Numbers before the code."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,14 +27,17 @@ class Style:
         Shape (`STYLE`,).
     floor
         What black is shown as; see `inference.mhgan.sight`.
+    noise
+        Of the air around the head, in standard deviations of the head; see `inference.mhgan.sight`.
     """
 
     code: Float32Array
     floor: float
+    noise: float
 
     def __post_init__(self) -> None:
-        if self.code.shape != (STYLE,) or not np.isfinite([*self.code, self.floor]).all():
-            raise ValueError(f"a style has {STYLE} numbers and a black, all finite")
+        if self.code.shape != (STYLE,) or not np.isfinite(self.numbers).all() or self.noise < 0:
+            raise ValueError(f"a style has {STYLE} numbers, a black and a noise, all finite, the last not below 0")
 
     @classmethod
     def of(cls, numbers: NDArray[Any]) -> Style:
@@ -43,15 +48,15 @@ class Style:
         ValueError
             When they are none of a style.
         """
-        return cls(numbers[1:].astype(np.float32), float(numbers[0]))
+        return cls(numbers[_BEFORE:].astype(np.float32), *map(float, numbers[:_BEFORE]))
 
     @property
     def numbers(self) -> Float32Array:
-        """The black, then the code; shape (1 + `STYLE`,)."""
-        return np.concatenate([[self.floor], self.code]).astype(np.float32)
+        """Black and noise, then the code; shape (2 + `STYLE`,)."""
+        return np.concatenate([[self.floor, self.noise], self.code]).astype(np.float32)
 
     def tensors(self, name: str, *, kind: str = _PREFIX) -> dict[str, NDArray[Any]]:
-        """Return the style as one tensor, ``style.<name>``: the black, then the code."""
+        """Return the style as one tensor, ``style.<name>``: its `numbers`."""
         return {f"{kind}{name}": self.numbers}
 
     def encoded_tensors(self, name: str) -> dict[str, NDArray[Any]]:
@@ -63,7 +68,11 @@ def mean_style(styles: Iterable[Style]) -> Style:
     """Return the mean of some styles, of which there is one at the least."""
     held = list(styles)
     code = np.mean([each.code for each in held], axis=0, dtype=np.float64)
-    return Style(np.asarray(code, np.float32), float(np.mean([each.floor for each in held])))
+    return Style(
+        np.asarray(code, np.float32),
+        floor=float(np.mean([each.floor for each in held])),
+        noise=float(np.mean([each.noise for each in held])),
+    )
 
 
 def styles_in(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Style]:

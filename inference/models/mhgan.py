@@ -16,8 +16,9 @@ from inference.bundle import Bundle, Tensors
 from inference.errors import BundleRefused, ModelRefused
 from inference.look import Look
 from inference.manifest import Manifest
+from inference.mhgan.native import natively
 from inference.mhgan.networks import Generator, Sizes, StyleEncoder
-from inference.mhgan.sight import natively, sight_of, span
+from inference.mhgan.sight import sight_of, span
 from inference.mhgan.style import Style, encoded_in, styles_in
 from inference.mhgan.volumes import in_style, read_styles
 from inference.model import Result
@@ -61,12 +62,12 @@ class MhGanModel:
         style = self._meant(target)
         sight = sight_of(volume)
         made = in_style(self._generator, sight, style, device=self.device)
-        voxels, gain = natively(made, sight, volume, floor=style.floor)
+        voxels, numbers = natively(made, sight, volume, style)
         output = self._manifest.output
         np.clip(voxels, *output.range, out=voxels)
         inside = sight.head.inside
         change = float(np.abs(made[inside] - sight.voxels[inside]).mean() / sight.voxels[inside].std())
-        return Result(Volume(voxels, volume.affine.copy(), output.unit), {"gain": gain, "change": change})
+        return Result(Volume(voxels, volume.affine.copy(), output.unit), {**numbers, "change": change})
 
     def style_of(self, volume: Volume) -> Style:
         """Read the style of a reference: one for the whole volume.
@@ -82,7 +83,7 @@ class MhGanModel:
         spans = np.array([span(sight.head.inside, axis) for axis in AXES])
         read = read_styles(self._encoder, sight.voxels, sight.floor, spans, device=self.device)
         away = [np.abs(code - own.code).mean() for code, own in zip(read, self._encoded.values(), strict=True)]
-        return Style(read[int(np.argmin(away))], sight.floor)
+        return Style(read[int(np.argmin(away))], sight.floor, sight.noise)
 
     def read_style(self, volume: Volume) -> Float32Array:
         """Read the style of a reference as numbers; see `inference.model.StyledModel`."""

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
-from inference.bounded.frame import FINE_MM, FramedHead
+from inference.bins import Bins
+from inference.bounded.frame import FINE_MM, FramedHead, on_slice, trusted_part
 from inference.bundle import Tensors
 from inference.mrflow.settings import FlowSettings
 from inference.volume import Float32Array, Float64Array, Volume
@@ -20,12 +20,9 @@ MOST_LOG_GAIN = math.log(3)
 _DARK = 0.05
 """Added to what is compared, in parts of the anchor: the noise of dark voxels is no gain."""
 
-_FADE_VOXELS = 6
-"""Where the frame ends, what was done to each place gives way to what was done to its intensity."""
-
 _BLACK = 1e-3
 _SIGMA_OF_WIDTH = 1 / math.sqrt(8 * math.log(2))
-_BINS, _ROUNDS = 32, 3
+_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,9 +80,10 @@ def calibration_of(before: Float32Array, after: Float32Array) -> Calibration:
     before, after
         Shape (voxels,): voxels of heads, what the flow was given and what it made of them.
     """
-    bins = _Bins.of(before)
-    told = bins.levels * np.exp(bins.monotone(bins.means(_log_gain(before, after))))
-    return Calibration(bins.levels, told + _BLACK * np.arange(told.size) / told.size)  # never level
+    bins = Bins.of(before)
+    levels = _levels(bins)
+    told = levels * np.exp(_monotone(levels, _means(bins, _log_gain(before, after))))
+    return Calibration(levels, told + _BLACK * np.arange(told.size) / told.size)  # never level
 
 
 def read_calibration(tensors: Tensors, prefix: str) -> Calibration | None:
@@ -127,19 +125,20 @@ def change_of(
     log_gain = _log_gain(before, after)
     bounded = float((np.abs(log_gain[head.inside]) >= MOST_LOG_GAIN).mean())
     values, gains = before[head.inside], log_gain[head.inside]
-    bins = _Bins.of(values)
+    bins = Bins.of(values)
+    levels = _levels(bins)
     if settings.change == "places":
         places = _smoothed(log_gain, head, settings.smooth_mm) if settings.smooth_mm else log_gain
-        return Change(places * head.inside, bins.levels, bins.means(gains), everywhere=False, bounded=bounded)
-    places, curve = np.zeros_like(log_gain), np.zeros(bins.levels.size)
+        return Change(places * head.inside, levels, _means(bins, gains), everywhere=False, bounded=bounded)
+    places, curve = np.zeros_like(log_gain), np.zeros(levels.size)
     for _ in range(_ROUNDS if settings.smooth_mm else 1):  # each is fitted to what the other leaves
-        curve = bins.monotone(bins.means(gains - places[head.inside]))
+        curve = _monotone(levels, _means(bins, gains - places[head.inside]))
         if settings.smooth_mm:
-            left = log_gain - np.interp(before, bins.levels, curve).astype(np.float32)
+            left = log_gain - np.interp(before, levels, curve).astype(np.float32)
             places = _smoothed(left, head, settings.smooth_mm)
     if calibration is not None:
-        curve = calibration.undone(bins.levels, curve)
-    return Change(places, bins.levels, curve, everywhere=True, bounded=bounded)
+        curve = calibration.undone(levels, curve)
+    return Change(places, levels, curve, everywhere=True, bounded=bounded)
 
 
 def apply_change(volume: Volume, change: Change, head: FramedHead, *, scale: float) -> Float32Array:
@@ -155,44 +154,34 @@ def apply_change(volume: Volume, change: Change, head: FramedHead, *, scale: flo
         From its unit to parts of the anchor.
     """
     to_frame = np.linalg.inv(head.affine) @ volume.affine
-    matrix, offset = to_frame[:3, :3], to_frame[:3, 3]
-    trusted = _trusted(change.places.shape)
+    trusted = trusted_part(change.places.shape)
     places = change.places * trusted
     mapped = np.empty_like(volume.voxels)
     for k, voxels in enumerate(volume.voxels):  # slice by slice: no second volume in memory
         plane = voxels * np.float32(scale)
         gain = np.interp(plane, change.levels, change.curve)
         if not change.everywhere:
-            gain *= 1 - _plane(trusted, matrix, offset, k, plane.shape)
-        gain += _plane(places, matrix, offset, k, plane.shape)
+            gain *= 1 - on_slice(trusted, to_frame, k, plane.shape)
+        gain += on_slice(places, to_frame, k, plane.shape)
         mapped[k] = plane * np.exp(np.clip(gain, -MOST_LOG_GAIN, MOST_LOG_GAIN))
     return mapped
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Bins:
-    """Voxels sorted into bins of intensity, as many in each."""
+def _levels(bins: Bins) -> Float64Array:
+    return np.maximum(bins.levels, _BLACK)
 
-    levels: Float64Array
-    index: NDArray[np.intp]
 
-    @classmethod
-    def of(cls, values: Float32Array) -> _Bins:
-        edges = np.unique(np.percentile(values, np.linspace(0, 100, _BINS + 1)))
-        _, index = np.unique(np.searchsorted(edges[1:-1], values, side="right"), return_inverse=True)
-        means = np.bincount(index, values) / np.bincount(index)
-        return cls(np.maximum(means, _BLACK), index)
+def _means(bins: Bins, gains: Float32Array) -> Float64Array:
+    """Return the mean log gain of each bin; the darkest is air, and nothing is done to what is as dark."""
+    means = bins.means(gains)
+    means[0] = 0
+    return means
 
-    def means(self, gains: Float32Array) -> Float64Array:
-        """Return the mean of each bin; the darkest is air, and nothing is done to what is as dark."""
-        means = np.bincount(self.index, gains) / np.bincount(self.index)
-        means[0] = 0
-        return np.asarray(means)
 
-    def monotone(self, gains: Float64Array) -> Float64Array:
-        """Return gains that turn no two intensities around."""
-        mapped = np.maximum.accumulate(self.levels * np.exp(gains))
-        return np.asarray(np.log(mapped / self.levels))
+def _monotone(levels: Float64Array, gains: Float64Array) -> Float64Array:
+    """Return log gains that turn no two intensities around."""
+    mapped = np.maximum.accumulate(levels * np.exp(gains))
+    return np.asarray(np.log(mapped / levels))
 
 
 def _log_gain(before: Float32Array, after: Float32Array) -> Float32Array:
@@ -206,17 +195,3 @@ def _smoothed(log_gain: Float32Array, head: FramedHead, width_mm: float) -> Floa
     inside = head.inside.astype(np.float32)
     around = ndimage.gaussian_filter(inside, sigma)
     return np.asarray(ndimage.gaussian_filter(log_gain * inside, sigma) / np.maximum(around, np.float32(0.05)))
-
-
-def _plane(
-    frame: Float32Array, matrix: Float64Array, offset: Float64Array, k: int, shape: tuple[int, ...]
-) -> Float32Array:
-    """Return slice k of what a frame holds on the grid of a volume; 0 beyond the frame."""
-    found = ndimage.affine_transform(frame, matrix, offset + matrix[:, 0] * k, (1, *shape), order=1, output=np.float32)
-    return np.asarray(found[0], np.float32)
-
-
-def _trusted(shape: tuple[int, ...]) -> Float32Array:
-    """Return 1 inside the frame, and less towards its faces."""
-    lines = [np.minimum(1, np.minimum(np.arange(n), np.arange(n)[::-1]) / _FADE_VOXELS) for n in shape]
-    return np.asarray(lines[0][:, None, None] * lines[1][:, None] * lines[2], np.float32)

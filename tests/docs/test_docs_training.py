@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import typer
+from torch.distributed.run import get_args_parser
 
 from dicom_node.cli import app
 from dicom_node.demo.site_folders import SCANNERS
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "how-to" / "train-on-your-site.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^ *\$ (.*)$", TEXT, re.MULTILINE) + re.findall(r"^ *(python -m .*)$", TEXT, re.MULTILINE)
 PYTHON = [command for command in COMMANDS if command.startswith("python -m ")]
+TORCHRUN = [command for command in COMMANDS if command.startswith("torchrun ")]
 NODE = [command for command in COMMANDS if command.startswith("dicom-node ")]
 
 
@@ -27,15 +29,17 @@ class Understood(Exception):
     """Raised in place of the work: the command line was taken."""
 
 
+_parse_args = argparse.ArgumentParser.parse_args
+
+
+def _understood(parser: argparse.ArgumentParser, *arguments: Any, **more: Any) -> None:
+    _parse_args(parser, *arguments, **more)
+    raise Understood
+
+
 @pytest.fixture(autouse=True)
 def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    parse_args = argparse.ArgumentParser.parse_args
-
-    def understood(parser: argparse.ArgumentParser, *arguments: Any, **more: Any) -> None:
-        parse_args(parser, *arguments, **more)
-        raise Understood
-
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", understood)
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", _understood)
 
 
 @pytest.mark.parametrize("command", PYTHON)
@@ -44,6 +48,15 @@ def test_each_program_takes_what_the_page_types(command: str) -> None:
     program = importlib.import_module(module if module != "training.evaluate" else "training.evaluate.__main__")
     with pytest.raises(Understood):
         program.main(words)
+
+
+@pytest.mark.parametrize("command", TORCHRUN)
+def test_torchrun_hands_the_program_what_the_page_types(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # torchrun's own options are to be read
+    told = get_args_parser().parse_args(shlex.split(command)[1:])
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", _understood)
+    with pytest.raises(Understood):
+        importlib.import_module(told.training_script).main(told.training_script_args)
 
 
 @pytest.mark.parametrize("command", NODE)

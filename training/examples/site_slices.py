@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
+from scipy import ndimage
 
 from inference.bounded.frame import SHAPE
 from inference.mhgan.networks import LATENT, SEEN
@@ -29,6 +30,9 @@ _COARSE_MM = 2.0
 _CUT, _CUT_SLOPE = (-10, 40), 0.15
 """Lowest and highest slice of the frame at which a field of view may end, and how much it may be tilted: drawn for
 every head, for where a field of view ends tells a site, and is no style."""
+
+_TURN_DEG, _STRETCH = 8.0, 0.06
+"""Standard deviations of how far a warped slice is turned, and of the log of how much it is stretched either way."""
 
 _MIRRORED = (0, 1)
 """Axes whose slices have the patient's left and right along their columns."""
@@ -48,8 +52,8 @@ class SiteScan:
         Whose head.
     voxels
         Shape `inference.bounded.frame.SHAPE`, half precision, -1 to 1: see `inference.mhgan.sight`.
-    floor
-        What black is shown as.
+    floor, noise
+        What black is shown as; and the noise of the air; see `inference.mhgan.sight`.
     spans
         Shape (3, 2): first slice to show, and the one after the last, along each axis.
     """
@@ -57,6 +61,7 @@ class SiteScan:
     person: str
     voxels: NDArray[np.float16]
     floor: float
+    noise: float
     spans: NDArray[np.int64]
 
 
@@ -72,6 +77,11 @@ class Site:
     def floor(self) -> float:
         """What black is shown as, on average."""
         return float(np.mean([each.floor for each in self.train]))
+
+    @property
+    def noise(self) -> float:
+        """Of the air around the head, on average; see `inference.mhgan.sight`."""
+        return float(np.mean([each.noise for each in self.train]))
 
 
 def simulated_sites(data: Path | None, cache: Path, *, procedural: int, deformations: int) -> list[Site]:
@@ -142,13 +152,22 @@ class SiteSlices:
         Of the slices, see `inference.mhgan.sight.SIDE`.
     validation
         Draw from the scans that are kept to watch progress on.
+    warped
+        Turn and stretch slices at random: other heads, in the same style.
     """
 
     def __init__(
-        self, sites: Sequence[Site], *, batch: int, seed: int, side: int = SIDE, validation: bool = False
+        self,
+        sites: Sequence[Site],
+        *,
+        batch: int,
+        seed: int,
+        side: int = SIDE,
+        validation: bool = False,
+        warped: bool = False,
     ) -> None:
         self._scans = [site.validation if validation else site.train for site in sites]
-        self._batch, self._seed, self._side = batch, [seed, int(validation)], side
+        self._batch, self._seed, self._side, self._warped = batch, [seed, int(validation)], side, warped
 
     def __getitem__(self, number: int) -> Arrays:
         """Return a batch.
@@ -183,7 +202,8 @@ class SiteSlices:
             found = found[:, :, ::-1]
         if axis:
             found = np.where(_cut(rng, found.shape, axis, start), np.float32(chosen.floor), found)
-        return on_square(found, self._side, chosen.floor)
+        square = on_square(found, self._side, chosen.floor)
+        return _warped(rng, square, chosen.floor) if self._warped else square
 
 
 def _cut(rng: np.random.Generator, shape: tuple[int, ...], axis: int, start: int) -> NDArray[np.bool_]:
@@ -192,6 +212,20 @@ def _cut(rng: np.random.Generator, shape: tuple[int, ...], axis: int, start: int
     across = start + np.arange(shape[0])[:, None, None] if axis == 1 else np.arange(shape[2])  # to the back
     height = np.arange(shape[1])[:, None]
     return np.asarray(np.broadcast_to(height < end + slope * (across - SHAPE[1] / 2), shape))
+
+
+def _warped(rng: np.random.Generator, slices: NDArray[np.float32], outside: float) -> NDArray[np.float32]:
+    """Turn and stretch some slices about their middle, all in the same way."""
+    turn = np.deg2rad(rng.normal(0, _TURN_DEG))
+    stretch = np.diag(np.exp(rng.normal(0, _STRETCH, 2)))
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ stretch
+    middle = (np.array(slices.shape[1:]) - 1) / 2
+    shift = middle - matrix @ middle
+    found = [
+        ndimage.affine_transform(each, matrix, shift, order=1, mode="constant", cval=outside, output=np.float32)
+        for each in slices
+    ]
+    return np.stack(found)
 
 
 def on_square(slices: NDArray[np.float32], side: int, outside: float) -> NDArray[np.float32]:
@@ -234,7 +268,7 @@ def _keep(volume: Volume, person: str, path: Path) -> None:
     spans = np.array([span(seen.head.inside, axis) for axis in AXES])
     np.savez(
         partial, allow_pickle=False,
-        voxels=seen.voxels.astype(np.float16), floor=seen.floor, spans=spans, person=person,
+        voxels=seen.voxels.astype(np.float16), floor=seen.floor, noise=seen.noise, spans=spans, person=person,
     )  # fmt: skip
     partial.rename(path)
 
@@ -262,4 +296,5 @@ def _read_site(name: str, paths: Sequence[Path], watched: set[str]) -> Site:
 
 def _read(path: Path) -> SiteScan:
     with np.load(path, allow_pickle=False) as held:
-        return SiteScan(str(held["person"]), held["voxels"], float(held["floor"]), held["spans"])
+        black, noise = float(held["floor"]), float(held["noise"])
+        return SiteScan(str(held["person"]), held["voxels"], black, noise, held["spans"])

@@ -31,6 +31,7 @@ from training.loops.run import (
     set_rate,
     unpack,
 )  # fmt: skip
+from training.loops.together import first_before_others, joined, mean_gradients
 from training.objectives.ct import ct_loss
 from training.objectives.ct_adversarial import (
     GAMES,
@@ -151,6 +152,7 @@ class _Adversary:
         for optimizer in self._optimizers.values():  # a generator's loss leaves gradients on critics, too
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        mean_gradients(self._optimizers[name].param_groups[0]["params"])
         self._optimizers[name].step()
 
     def _autocast(self) -> torch.autocast:
@@ -271,13 +273,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train as the command line says."""
     options = read_options("training.loops.ct_gan", arguments)
     config = read_config(Config, options.config, seed=options.seed)
-    sources = gathered(
-        options.data, options.cache, procedural=config.procedural_heads, deformations=config.deformations
-    )
-    train(
-        config, options.run, sources,
-        resume=options.resume, fraction=options.fraction, workers=options.workers, device=options.device,
-    )  # fmt: skip
+    with joined(options.device) as device:
+        with first_before_others():
+            sources = gathered(
+                options.data, options.cache, procedural=config.procedural_heads, deformations=config.deformations
+            )
+        train(
+            config, options.run, sources,
+            resume=options.resume, fraction=options.fraction, workers=options.workers, device=device,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

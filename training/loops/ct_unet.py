@@ -29,6 +29,7 @@ from training.loops.run import (
     set_rate,
     unpack,
 )  # fmt: skip
+from training.loops.together import first_before_others, joined, mean_gradients
 from training.objectives.ct import CtLoss, ct_loss, surprise
 
 _UNSURE = 0.75
@@ -95,6 +96,7 @@ class UnetTrainee:
         loss = (1 - unsure) * result.loss + unsure * surprise(likely, there["ct"], there["weight"])
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        mean_gradients(self._network.parameters())
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
         self._optimizer.step()
         self._both.follow(step)
@@ -151,13 +153,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train as the command line says."""
     options = read_options("training.loops.ct_unet", arguments)
     config = read_config(Config, options.config, seed=options.seed)
-    sources = gathered(
-        options.data, options.cache, procedural=config.procedural_heads, deformations=config.deformations
-    )
-    train(
-        config, options.run, sources,
-        resume=options.resume, fraction=options.fraction, workers=options.workers, device=options.device,
-    )  # fmt: skip
+    with joined(options.device) as device:
+        with first_before_others():
+            sources = gathered(
+                options.data, options.cache, procedural=config.procedural_heads, deformations=config.deformations
+            )
+        train(
+            config, options.run, sources,
+            resume=options.resume, fraction=options.fraction, workers=options.workers, device=device,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from inference.device import choose
 from inference.mhgan.networks import LATENT, Discriminator, Generator, MappingNetwork, Sizes, StyleEncoder, begin
 from training.examples.site_slices import Site, SiteSlices, folder_sites, simulated_sites
+from training.loops import together
 from training.loops.mhgan_config import Config
 from training.loops.mhgan_samples import write_samples
-from training.loops.run import Averaged, Batch, Numbers, Run, packed, read_config, set_rate, unpack
+from training.loops.run import Averaged, Batch, Numbers, Run, packed, read_config, read_options, set_rate, unpack
 from training.objectives.mhgan import (
     distance,
     incoherence,
@@ -64,7 +64,7 @@ class MhGan:
     def __init__(self, config: Config, sites: Sequence[Site], device: str, samples: Path | None = None) -> None:
         torch.manual_seed(config.seed)
         self._config, self._sites, self._device, self._samples = config, sites, device, samples
-        self._step = 0
+        self._step, self._noise = 0, torch.Generator()
         self._of_weights = config.weights
         self._averaged = {name: self._twice(name, config.averaging) for name in ("generator", "mapping", "encoder")}
         self._judge = self._made("judge")
@@ -83,7 +83,7 @@ class MhGan:
             "generator": lambda: Generator(sizes),
             "mapping": lambda: MappingNetwork(sizes, domains),
             "encoder": lambda: StyleEncoder(sizes, domains),
-            "judge": lambda: Discriminator(sizes, domains),
+            "judge": lambda: Discriminator(sizes, domains, self._config.judge_coarse),
         }
         network = kinds[name]()
         begin(network)
@@ -95,6 +95,7 @@ class MhGan:
     def train(self, batch: Batch, step: int) -> Numbers:
         """Take one step: the discriminator, then the others; guided by latents and references in turn, or by both."""
         self._step = step + 1
+        self._noise.manual_seed((together.number() << 40) + self._config.seed * 1_000_003 + step)
         told = [self._turn(batch, step, guided) for guided in self._guides(step)]
         for pair in self._averaged.values():
             pair.follow(step)
@@ -132,15 +133,21 @@ class MhGan:
         code: Tensor = network(guide, target)
         return code
 
+    def _score(self, slices: Tensor, site: Tensor) -> Tensor:
+        """Ask the discriminator about slices, with noise that hides from it what is fine enough to learn by heart."""
+        noise = torch.randn(slices.shape, generator=self._noise).to(slices.device)
+        scores: Tensor = self._judge(slices + self._config.judge_noise * noise, site)
+        return scores
+
     def _judged(self, task: _Task, made: Tensor, step: int) -> Tensor:
         """Return the loss of the discriminator."""
         with self._autocast():
-            loss = told_apart(self._judge(task.x, task.own), self._judge(made, task.target))
+            loss = told_apart(self._score(task.x, task.own), self._score(made, task.target))
         c = self._config
         if c.penalty and step % c.penalty_every == 0:
             real = task.x.detach().requires_grad_()
             with self._autocast():
-                scores = self._judge(real, task.own)
+                scores = self._score(real, task.own)
             loss = loss + c.penalty * c.penalty_every * slope_penalty(scores, real)
         return loss
 
@@ -149,7 +156,7 @@ class MhGan:
     ) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of generator, mapping network and style encoder, given what was made of a code."""
         w, generator, encoder = self._of_weights, self._nets["generator"], self._nets["encoder"]
-        adversarial = taken_for_real(self._judge(made, task.target))
+        adversarial = taken_for_real(self._score(made, task.target))
         style = distance(encoder(made, task.target), code)
         cycle = distance(generator(made, encoder(task.x, task.own)), task.x)
         with torch.no_grad():
@@ -172,8 +179,10 @@ class MhGan:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
         for name in names:
-            set_rate(self._optimizers[f"adam_{name}"], self._rates[name])
-            self._optimizers[f"adam_{name}"].step()
+            optimizer = self._optimizers[f"adam_{name}"]
+            set_rate(optimizer, self._rates[name])
+            together.mean_gradients(optimizer.param_groups[0]["params"])
+            optimizer.step()
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(torch.device(self._device).type, torch.bfloat16)
@@ -182,11 +191,12 @@ class MhGan:
     def validate(self, batch: Batch) -> Numbers:
         """Judge the averaged networks on heads that are not trained on, guided by latents."""
         task = self._task(batch, "latent")
+        self._noise.manual_seed(self._config.seed)
         generator, encoder = (self._averaged[name].mean for name in ("generator", "encoder"))
         with self._autocast():
             code = self._code(task.guide, task.target, "latent", averaged=True)
             made = generator(task.x, code)
-            scores, real = self._judge(made, task.target), self._judge(task.x, task.own)
+            scores, real = self._score(made, task.target), self._score(task.x, task.own)
             back = generator(made, encoder(task.x, task.own))
             second = generator(task.x, self._code(task.other, task.target, "latent", averaged=True))
             coherence = incoherence(task.x, made) + overlap(made, generator(task.beside, code))
@@ -245,7 +255,14 @@ def train(
     if resume:
         run.resume()
     drawn = [
-        SiteSlices(sites, batch=config.batch, seed=config.seed, side=config.side, validation=validation)
+        SiteSlices(
+            sites,
+            batch=config.batch,
+            seed=config.seed,
+            side=config.side,
+            validation=validation,
+            warped=bool(config.warped) and not validation,
+        )
         for validation in (False, True)
     ]
     run.go(drawn[0], drawn[1], fraction=fraction, workers=workers)
@@ -253,31 +270,21 @@ def train(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train as the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m training.loops.mhgan")
-    parser.add_argument("--config", type=Path, default=Path("training/configs/mhgan.yaml"), help="what is trained")
-    parser.add_argument("--run", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--data", type=Path, help="real data, for its label maps; without it, drawn heads alone")
-    parser.add_argument("--sites", type=Path, help="a folder of scans a site, to train on beside the simulated ones")
-    parser.add_argument("--cache", type=Path, default=Path("build/site-scans"), help="folder for prepared scans")
-    parser.add_argument("--resume", action="store_true", help="go on where the run was interrupted")
-    parser.add_argument("--fraction", type=float, default=1.0, help="do only the first part of the steps")
-    parser.add_argument("--seed", type=int, help="another seed than the configuration's")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of the networks")
-    parser.add_argument("--workers", type=int, default=0, help="processes that make examples")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda:0")
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(options.threads)
-    config = read_config(Config, options.config)
-    if options.seed is not None:
-        config = replace(config, seed=options.seed)
-    try:
-        sites = sites_of(config, options.data, options.cache, options.sites)
-    except (ValueError, FileNotFoundError) as refusal:  # of what people put into the folders
-        parser.error(str(refusal))
-    train(
-        config, options.run, sites,
-        resume=options.resume, fraction=options.fraction, workers=options.workers, device=choose(options.device),
-    )  # fmt: skip
+    own = argparse.ArgumentParser(prog="python -m training.loops.mhgan", add_help=False)
+    own.add_argument("--sites", type=Path, help="a folder of scans a site, to train on beside the simulated ones")
+    told, others = own.parse_known_args(arguments)
+    options = read_options("training.loops.mhgan", others, cache=Path("build/site-scans"), own=own)
+    config = read_config(Config, options.config, seed=options.seed)
+    with together.joined(options.device) as device:
+        try:
+            with together.first_before_others():
+                sites = sites_of(config, options.data, options.cache, told.sites)
+        except (ValueError, FileNotFoundError) as refusal:  # of what people put into the folders
+            own.error(str(refusal))
+        train(
+            config, options.run, sites,
+            resume=options.resume, fraction=options.fraction, workers=options.workers, device=device,
+        )  # fmt: skip
 
 
 def sites_of(config: Config, data: Path | None, cache: Path, real: Path | None) -> list[Site]:

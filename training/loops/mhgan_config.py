@@ -38,9 +38,12 @@ class Config:
     diversity_until: int
     penalty: float
     penalty_every: int
+    judge_noise: float
+    judge_coarse: int
     both_guides: int
     procedural_heads: int
     deformations: int
+    warped: int
     log_every: int
     save_every: int
     validate_every: int

@@ -34,6 +34,7 @@ from training.loops.run import (
     set_rate,
     unpack,
 )  # fmt: skip
+from training.loops.together import first_before_others, joined, mean_gradients, number, same_everywhere
 from training.objectives.flow import bits_per_dimension, dequantised
 
 _STEEPEST = 1.0
@@ -107,6 +108,7 @@ class FlowTrainee:
         x, seen = self._there(batch, step)
         if step == 0:
             self._flow.fit(x, self._flow.context(seen))
+            same_everywhere(self._flow)
             self._mean.load_state_dict(self._flow.state_dict())
         set_rate(self._optimizer, c.learning_rate * ramp_and_cosine(step, c.steps, warm_up=c.warm_up))
         context = self._flow.context(seen)
@@ -115,6 +117,7 @@ class FlowTrainee:
         off = _off_centre(self._flow, x, latents, context) if c.centre else bits.new_zeros(())
         self._optimizer.zero_grad(set_to_none=True)
         (bits + c.centre * off).backward()
+        mean_gradients(self._flow.parameters())
         torch.nn.utils.clip_grad_norm_(self._flow.parameters(), _STEEPEST)
         self._optimizer.step()
         self._both.follow(step)
@@ -134,7 +137,7 @@ class FlowTrainee:
         return {"bits": bits.mean().item(), "latent_rms": _rms(latents), "centre_db": near_db.mean().item()}
 
     def _there(self, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
-        noise = torch.Generator().manual_seed(self._config.seed * 1_000_003 + step)
+        noise = torch.Generator().manual_seed((number() << 40) + self._config.seed * 1_000_003 + step)
         return dequantised(batch["image"], noise).to(self._device), batch["seen"].to(self._device)
 
     def _draw(self, *shown: Tensor) -> None:
@@ -193,14 +196,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     told, others = own.parse_known_args(arguments)
     options = read_options("training.loops.mrflow", others, cache=Path("build/target-scans"), own=own)
     config = read_config(Config, options.config, seed=options.seed, target=told.target)
-    try:
-        scans = _scans_of(config, options, told.scans)
-    except (ValueError, FileNotFoundError) as refusal:  # of what people put into the folder
-        own.error(str(refusal))
-    train(
-        config, options.run, scans,
-        resume=options.resume, fraction=options.fraction, workers=options.workers, device=options.device,
-    )  # fmt: skip
+    with joined(options.device) as device:
+        try:
+            with first_before_others():
+                scans = _scans_of(config, options, told.scans)
+        except (ValueError, FileNotFoundError) as refusal:  # of what people put into the folder
+            own.error(str(refusal))
+        train(
+            config, options.run, scans,
+            resume=options.resume, fraction=options.fraction, workers=options.workers, device=device,
+        )  # fmt: skip
 
 
 def _scans_of(config: Config, options: Options, folder: Path | None) -> TargetScans:

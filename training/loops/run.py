@@ -1,7 +1,8 @@
 """A training run: a folder with its log, the state to go on from, and the weights that a bundle is made of.
 
 What is trained is a `Trainee`; what all of them need stands here: batches by number, so that a run that was interrupted
-goes on as if it had not been, progress, a log, and files that are whole or the ones before.
+goes on as if it had not been, progress, a log, and files that are whole or the ones before. Several processes share
+the batches, see `training.loops.together`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from inference.device import choose
+from training.loops import together
 
 Batch = Mapping[str, Tensor]
 Numbers = Mapping[str, float]
@@ -108,7 +110,7 @@ class Run:
     def __init__(self, trainee: Trainee, folder: Path, schedule: Schedule) -> None:
         self.step = 0
         self._trainee, self._folder, self._schedule = trainee, folder, schedule
-        self._began = time.monotonic()
+        self._began, self._first = time.monotonic(), together.number() == 0
         folder.mkdir(parents=True, exist_ok=True)
 
     def resume(self) -> None:
@@ -116,6 +118,8 @@ class Run:
         state = load_file(self._folder / STATE)
         self.step = int(state.pop("step"))
         self._trainee.restore(state)
+        if not self._first:
+            return
         path = self._folder / LOG
         header, *lines = path.read_text().splitlines(keepends=True)
         path.write_text(header + "".join(line for line in lines if int(line.split(",")[0]) <= self.step))
@@ -135,27 +139,32 @@ class Run:
         last = round(self._schedule.steps * fraction)
         recent: list[Numbers] = []
         columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn(), TextColumn("{task.fields[told]}"))
-        with Progress(*columns, console=Console(stderr=True), refresh_per_second=0.5) as progress:
+        shown = Progress(*columns, console=Console(stderr=True), refresh_per_second=0.5, disable=not self._first)
+        with shown as progress:
             task = progress.add_task("steps", total=last, completed=self.step, told="")
             for batch in _batches(examples, range(self.step, last), workers):
-                recent.append(self._trainee.train(batch, self.step))
+                recent.append(self._trainee.train(together.share(batch), self.step))
                 self.step += 1
                 progress.update(task, completed=self.step, told=_told(recent[-1]))
                 if self._due(self._schedule.log_every, last):
                     self._log("training", recent)
                     recent = []
-                if self._due(self._schedule.validate_every, last):
+                if self._first and self._due(self._schedule.validate_every, last):
                     judged = _batches(held_out, range(self._schedule.validation_batches), 0)
                     self._log("validation", [self._trainee.validate(batch) for batch in judged])
-                if self._due(self._schedule.save_every, last):
+                if self._first and self._due(self._schedule.save_every, last):
                     self._save()
 
     def _due(self, every: int, last: int) -> bool:
         return self.step % every == 0 or self.step == last
 
     def _log(self, split: str, told: Sequence[Numbers]) -> None:
-        """Write a line of means."""
+        """Write a line of means: of all processes, while they train."""
         means = {name: sum(each[name] for each in told) / len(told) for name in told[0]}
+        if split == "training":
+            means = together.mean_numbers(means)
+        if not self._first:
+            return
         path = self._folder / LOG
         new = not path.exists()
         with path.open("a", newline="") as file:

@@ -83,6 +83,23 @@ def test_each_violation_of_a_volume_is_told(volume, words):
     assert words in reason
 
 
+@pytest.mark.parametrize(
+    ("spacing_mm", "words"),
+    [
+        ((6.0, 2.0, 2.0), None),
+        ((2.0, 6.0, 2.0), None),  # no matter which axis the slices lie along
+        ((2.5, 2.5, 2.5), None),
+        ((3.0, 3.0, 3.0), "pixels are 3.00 mm wide; the model takes 2.5 mm or less"),
+        ((2.0, 4.0, 4.0), "pixels are 4.00 mm wide"),
+        ((9.0, 4.0, 4.0), "4.00 to 9.00 mm apart"),  # one sentence, not two
+    ],
+)
+def test_how_coarse_pixels_may_be_is_a_limit_of_its_own(spacing_mm, words):
+    told = CONTRACT.model_copy(update={"pixel_mm": 2.5}).volume_violations(phantom.head(spacing_mm))
+    assert len(told) == (words is not None)
+    assert words is None or words in told[0]
+
+
 def test_a_spacing_that_lost_digits_in_its_decimal_string_is_inside():
     volume = phantom.head((7.99999, 8.00001, 8.0))
     assert CONTRACT.volume_violations(volume) == ()

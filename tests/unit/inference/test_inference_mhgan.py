@@ -10,11 +10,15 @@ import numpy as np
 import phantom
 import pytest
 from safetensors.numpy import load_file, save
+from scipy import ndimage
 
 from inference.bundle import open_bundle
+from inference.classical.head import find_head
 from inference.errors import BundleRefused, ModelRefused
 from inference.look import TOP, look_of, profile
-from inference.mhgan.sight import CLIP, Sight, counted, natively, normalised, sight_of, span
+from inference.mhgan.native import natively
+from inference.mhgan.networks import STYLE
+from inference.mhgan.sight import CLIP, Sight, counted, normalised, sight_of, span
 from inference.mhgan.style import Style, mean_style, styles_in
 from inference.mhgan.volumes import in_style
 from inference.models.mhgan import MhGanModel, load
@@ -43,6 +47,11 @@ def sight(scan: Volume) -> Sight:
     return sight_of(scan)
 
 
+def _plain(sight: Sight, *, floor: float | None = None, noise: float = 1.0) -> Style:
+    """Return a style of no code."""
+    return Style(np.zeros(STYLE, np.float32), sight.floor if floor is None else floor, noise)
+
+
 def test_the_head_is_seen_at_mean_0_with_a_known_spread_whatever_its_scale(scan: Volume, sight: Sight) -> None:
     inside = sight.voxels[sight.head.inside]
     assert abs(inside.mean()) < 0.01
@@ -60,10 +69,10 @@ def test_what_lies_beyond_the_clip_is_shown_at_it() -> None:
 
 
 def test_what_was_not_changed_comes_back_as_it_was_but_for_its_scale(scan: Volume, sight: Sight) -> None:
-    voxels, gain = natively(sight.voxels, sight, scan, floor=sight.floor)
+    voxels, numbers = natively(sight.voxels, sight, scan, _plain(sight))
     factor = TOP / sight.head.profile_of(sight.head.voxels).anchor
     np.testing.assert_allclose(voxels, scan.voxels * factor, atol=2.0)
-    assert gain == pytest.approx(1, abs=0.01)
+    assert numbers == {"gain": pytest.approx(1, abs=0.01), "air": 1}
 
 
 def test_detail_that_is_finer_than_the_frame_stays() -> None:
@@ -71,10 +80,53 @@ def test_detail_that_is_finer_than_the_frame_stays() -> None:
     fine.voxels[:, ::2, :] *= 1.04  # stripes of one voxel
     seen = sight_of(fine)
     smooth = seen.voxels * np.float32(0.8) + np.float32(0.1)
-    voxels, _ = natively(smooth, seen, fine, floor=seen.floor * 0.8 + 0.1)
+    voxels, _ = natively(smooth, seen, fine, _plain(seen, floor=seen.floor * 0.8 + 0.1))
     middle = (slice(100, 130), slice(100, 130), slice(80, 110))
     contrast = [v[middle][:, 1::2].mean() / v[middle][:, ::2].mean() for v in (voxels, fine.voxels)]
     assert contrast[0] == pytest.approx(contrast[1], abs=0.003)
+
+
+def test_noise_in_the_air_comes_down_to_that_of_the_style_and_never_goes_up() -> None:
+    noisy = phantom.head((3.0, 3.0, 3.0), noise=20)
+    marker = (slice(4, 8), slice(4, 8), slice(4, 8))
+    noisy.voxels[marker] = 900
+    seen = sight_of(noisy)
+    half, louder = (natively(seen.voxels, seen, noisy, _plain(seen, noise=factor * seen.noise)) for factor in (0.5, 2))
+    assert (half[1]["air"], louder[1]["air"]) == (pytest.approx(0.5), 1)
+    before, after = louder[0], half[0]
+    air = ~ndimage.binary_dilation(find_head(noisy).inside, iterations=6)
+    air[marker] = False
+    np.testing.assert_allclose(after[air], before[air] / 2, rtol=0.02, atol=0.5)
+    inside = find_head(noisy).inside
+    np.testing.assert_array_equal(after[inside], before[inside])
+    np.testing.assert_array_equal(after[marker], before[marker])  # what is as bright as tissue is no noise
+
+
+def test_air_that_the_scanner_made_black_stays_black() -> None:
+    masked = phantom.head((3.0, 3.0, 3.0), noise=5)
+    masked.voxels[~find_head(masked).inside] = 0
+    seen = sight_of(masked)
+    assert seen.noise == 0
+    voxels, numbers = natively(seen.voxels, seen, masked, _plain(seen, noise=0.1))
+    assert numbers["air"] == 1
+    assert (voxels[masked.voxels == 0] == 0).all()
+
+
+def test_beyond_the_frame_a_change_goes_on_by_intensity() -> None:
+    head = phantom.head((3.0, 3.0, 3.0), noise=0)
+    middle = len(head.voxels) // 2
+    below = np.repeat(head.voxels[middle : middle + 1], 70, axis=0)  # more than 200 mm of the same
+    affine = head.affine.copy()
+    affine[:3, 3] += affine[:3, 0] * (middle - 70)
+    scan = Volume(np.concatenate([below, head.voxels[middle:]]), affine)
+    seen = sight_of(scan)
+    bent = seen.voxels + np.float32(0.3) * seen.voxels**2
+    voxels, _ = natively(np.where(seen.head.inside, bent, seen.voxels), seen, scan, _plain(seen))
+    framed, beyond = voxels[60], voxels[2]
+    np.testing.assert_array_equal(scan.voxels[60], scan.voxels[2])
+    tissue = ndimage.binary_erosion(scan.voxels[2] > 100)
+    assert np.abs(framed[tissue] - beyond[tissue]).max() < 0.1 * TOP
+    assert np.abs(framed[tissue] - beyond[tissue]).mean() < 0.02 * TOP
 
 
 def test_a_style_changes_a_head_and_another_style_changes_it_otherwise(model: MhGanModel, scan: Volume) -> None:
@@ -124,8 +176,8 @@ def test_styles_are_stored_with_their_black_and_their_mean_is_one() -> None:
     read = styles_in(style.tensors("a.b"))["a.b"]
     np.testing.assert_array_equal(read.code, style.code)
     assert read.floor == pytest.approx(style.floor)
-    mean = mean_style([style, Style(3 * style.code, style.floor)])
-    np.testing.assert_allclose(mean.code, 2 * style.code, rtol=1e-6)
+    mean = mean_style([style, Style(3 * style.code, style.floor, 3 * style.noise)])
+    np.testing.assert_allclose(mean.numbers, [style.floor, 2 * style.noise, *(2 * style.code)], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_sites
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from tiny_sites import CONFIGS, SIDE
 
 from inference.mhgan.networks import LATENT, STYLE, Discriminator, Generator, MappingNetwork, StyleEncoder, begin
-from training.examples.site_slices import Site, SiteScan, SiteSlices, on_square
+from training.examples.site_slices import Site, SiteSlices, on_square
 from training.loops.mhgan import train
 from training.loops.mhgan_config import Config
 from training.loops.run import Averaged, read_config
@@ -28,37 +30,15 @@ from training.objectives.mhgan import (
     told_apart,
 )  # fmt: skip
 
-CONFIGS = Path(__file__).parents[3] / "training" / "configs"
-SIDE = 32
-
-
-def _site(name: str, gain: float) -> Site:
-    """Return three blobs, brighter or darker."""
-    rng = np.random.default_rng(0)
-    z, y, x = (np.linspace(-1, 1, n) for n in (28, 32, 24))
-    ball = np.exp(-2 * (z[:, None, None] ** 2 + y[:, None] ** 2 + x**2))
-    scans = [
-        SiteScan(
-            f"{name}-{number}", (gain * ball + 0.05 * rng.standard_normal(ball.shape) - 0.4).astype(np.float16), -0.4,
-            np.array([[4, 24], [4, 28], [4, 20]]),
-        )
-        for number in range(3)
-    ]  # fmt: skip
-    return Site(name, scans[:2], scans[2:])
-
 
 @pytest.fixture
 def sites() -> list[Site]:
-    return [_site("dim", 0.5), _site("bright", 1.2)]
+    return tiny_sites.sites()
 
 
 @pytest.fixture
 def small() -> Config:
-    return replace(
-        read_config(Config, CONFIGS / "mhgan.yaml"), steps=4, batch=2, width=8, judge_width=8, widest=16, halvings=1,
-        bottleneck=2, hidden=16, side=SIDE, log_every=1, save_every=2, validate_every=4, validation_batches=1,
-        penalty_every=2,
-    )  # fmt: skip
+    return tiny_sites.config()
 
 
 def _log(folder: Path) -> list[dict[str, str]]:
@@ -143,12 +123,15 @@ def test_each_domain_has_a_branch_of_its_own(small: Config) -> None:
     for network, given, wanted in (
         (MappingNetwork(sizes, 2), torch.randn(2, LATENT), STYLE), (StyleEncoder(sizes, 2), slices, STYLE),
         (Discriminator(sizes, 2), slices, 1),
+        (Discriminator(sizes, 2, coarse=4), slices, 2),
     ):  # fmt: skip
         told = network(given, domain)
         assert told.shape == (2, wanted)
         torch.testing.assert_close(told[:1], network(given[:1], domain[:1]))
         network(given, torch.zeros(2, dtype=torch.long)).sum().backward()
-        assert all(weight.grad is None or not weight.grad.any() for weight in network.branches[1].parameters())
+        idle = [part.branches[1] for part in network.modules() if hasattr(part, "branches")]
+        assert idle
+        assert not any(weight.grad is not None and weight.grad.any() for each in idle for weight in each.parameters())
 
 
 @pytest.mark.parametrize("residual", [0, 1])
@@ -177,6 +160,18 @@ def test_a_batch_depends_on_its_number_and_its_stacks_overlap(sites: list[Site])
     assert set(first["target_site"]) <= {0.0, 1.0}
     held_out = SiteSlices(sites, batch=6, seed=0, side=SIDE, validation=True)[3]
     assert not np.array_equal(held_out["source"], first["source"])
+
+
+def test_warped_slices_are_turned_and_stretched_and_keep_their_intensities(sites: list[Site]) -> None:
+    plain, warped = (SiteSlices(sites, batch=1, seed=0, side=SIDE, warped=each) for each in (False, True))
+    pairs = [(plain[number]["source"][0], warped[number]["source"][0]) for number in range(8)]  # drawn alike
+    shown = [(before, after) for before, after in pairs if np.ptp(before) > 0]
+    assert shown
+    for before, after in shown:
+        assert not np.array_equal(before, after)
+        assert after.min() >= before.min() - 1e-3
+        assert after.max() <= before.max() + 1e-3
+    assert np.median([np.corrcoef(before.ravel(), after.ravel())[0, 1] for before, after in shown]) > 0.7
 
 
 def test_slices_lie_in_the_middle_of_a_black_square() -> None:
