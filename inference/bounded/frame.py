@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import scipy
@@ -142,7 +143,12 @@ def trusted_part(shape: tuple[int, ...]) -> Float32Array:
 
 
 def on_slice(
-    frame: Float32Array, to_frame: Float64Array, k: int, shape: tuple[int, ...], *, goes_on: bool = False
+    frame: Float32Array,
+    to_frame: Float64Array,
+    k: int,
+    shape: tuple[int, ...],
+    *,
+    beyond: Literal["constant", "nearest"] = "constant",
 ) -> Float32Array:
     """Return what a frame holds on a slice of a volume, interpolated linearly.
 
@@ -154,12 +160,12 @@ def on_slice(
         Shape (4, 4): takes indices of the volume to indices of the frame.
     k, shape
         Which slice, and its rows and columns.
-    goes_on
-        Beyond the frame, what it holds at its faces; else 0.
+    beyond
+        What stands for what lies beyond the frame: 0, or what it holds at its faces.
     """
-    matrix, mode = to_frame[:3, :3], "nearest" if goes_on else "constant"
+    matrix = to_frame[:3, :3]
     at = to_frame[:3, 3] + matrix[:, 0] * k
-    found = scipy.ndimage.affine_transform(frame, matrix, at, (1, *shape), order=1, mode=mode, output=np.float32)
+    found = scipy.ndimage.affine_transform(frame, matrix, at, (1, *shape), order=1, mode=beyond, output=np.float32)
     return np.asarray(found[0], np.float32)
 
 

@@ -80,5 +80,6 @@ def _brought(volume: Volume, sight: Sight, change: _Change, gain: float, quiet: 
         found[k][end] += left[end] * np.interp(voxels[end], change.levels, change.curve)
         if quiet < 1:
             dark = np.clip(2 - voxels / np.float32(sight.head.tissue_above), 0, 1)  # what is as bright as tissue stays
-            found[k] *= 1 - np.float32(1 - quiet) * dark * on_slice(sight.air, to_frame, k, voxels.shape, goes_on=True)
+            air = on_slice(sight.air, to_frame, k, voxels.shape, beyond="nearest")
+            found[k] *= 1 - np.float32(1 - quiet) * dark * air
     return found
