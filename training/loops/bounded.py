@@ -20,7 +20,7 @@ import torch
 from rich.progress import Progress, TextColumn, TimeRemainingColumn
 from ruamel.yaml import YAML
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset
 
 from inference.bounded.description import LENGTH
@@ -264,6 +264,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of the network")
     parser.add_argument("--workers", type=int, default=2, help="processes that make examples")
     options = parser.parse_args(arguments)
+    if distributed.is_torchelastic_launched():
+        parser.error("one process trains this network: start it without torchrun")
     torch.set_num_threads(options.threads)
     config = Config.read(options.config)
     if options.seed is not None:

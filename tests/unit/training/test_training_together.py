@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from training.loops import together
+from training.loops import bounded, together
 from training.loops.mhgan import train
 
 SCRIPT = Path(__file__).parents[2] / "two_processes.py"
@@ -58,7 +58,6 @@ def test_two_processes_go_on_with_a_run_as_one_would(tmp_path: Path) -> None:
         for name in set(one) - {"split", "seconds"}:
             assert float(other[name]) == pytest.approx(float(one[name]), abs=0.01)
     one, other = (_moved(run, begun) for run in (alone, two))
-    print(torch.cosine_similarity(one, other, dim=0))
     assert torch.cosine_similarity(one, other, dim=0) > 0.98  # but for rounding in bfloat16
     assert len(list((two / "samples").iterdir())) == len(list((alone / "samples").iterdir()))
 
@@ -77,3 +76,12 @@ def test_alone_all_of_a_batch_and_all_gradients_are_one_s_own() -> None:
     together.mean_gradients([parameter])
     assert parameter.grad.tolist() == [3, 3]
     assert (together.number(), together.processes()) == (0, 1)
+
+
+def test_a_network_that_one_process_trains_is_not_trained_by_several(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "here")  # what torchrun sets
+    with pytest.raises(SystemExit):
+        bounded.main(["--run", "nowhere"])
+    assert "start it without torchrun" in capsys.readouterr().err
