@@ -95,7 +95,7 @@ class MhGan:
     def train(self, batch: Batch, step: int) -> Numbers:
         """Take one step: the discriminator, then the others; guided by latents and references in turn, or by both."""
         self._step = step + 1
-        self._noise.manual_seed((together.number() << 40) + self._config.seed * 1_000_003 + step)
+        self._noise.manual_seed(self._config.seed * 1_000_003 + step)
         told = [self._turn(batch, step, guided) for guided in self._guides(step)]
         for pair in self._averaged.values():
             pair.follow(step)
@@ -135,8 +135,8 @@ class MhGan:
 
     def _score(self, slices: Tensor, site: Tensor) -> Tensor:
         """Ask the discriminator about slices, with noise that hides from it what is fine enough to learn by heart."""
-        noise = torch.randn(slices.shape, generator=self._noise).to(slices.device)
-        scores: Tensor = self._judge(slices + self._config.judge_noise * noise, site)
+        noise = together.own_rows(lambda shape: torch.randn(shape, generator=self._noise), slices)
+        scores: Tensor = self._judge(slices + self._config.judge_noise * noise.to(slices.device), site)
         return scores
 
     def _judged(self, task: _Task, made: Tensor, step: int) -> Tensor:

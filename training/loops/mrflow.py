@@ -34,7 +34,7 @@ from training.loops.run import (
     set_rate,
     unpack,
 )  # fmt: skip
-from training.loops.together import first_before_others, joined, mean_gradients, number, same_everywhere
+from training.loops.together import first_before_others, joined, mean_gradients, own_rows, same_everywhere
 from training.objectives.flow import bits_per_dimension, dequantised
 
 _STEEPEST = 1.0
@@ -137,7 +137,8 @@ class FlowTrainee:
         return {"bits": bits.mean().item(), "latent_rms": _rms(latents), "centre_db": near_db.mean().item()}
 
     def _there(self, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
-        noise = torch.Generator().manual_seed((number() << 40) + self._config.seed * 1_000_003 + step)
+        seeded = torch.Generator().manual_seed(self._config.seed * 1_000_003 + step)
+        noise = own_rows(lambda shape: torch.rand(shape, generator=seeded), batch["image"])
         return dequantised(batch["image"], noise).to(self._device), batch["seen"].to(self._device)
 
     def _draw(self, *shown: Tensor) -> None:

@@ -7,7 +7,7 @@ would have learned, but for rounding. The first alone writes logs, samples and s
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -76,6 +76,19 @@ def share(batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
                 "start as many as divide it, or change the configuration"
             )
     return {name: tensor[number() :: processes()] for name, tensor in batch.items()}
+
+
+def own_rows(draw: Callable[[tuple[int, ...]], Tensor], like: Tensor) -> Tensor:
+    """Return this process's rows of what is drawn for a whole batch: the same numbers, however many share it.
+
+    Parameters
+    ----------
+    draw
+        Draws a tensor of a shape.
+    like
+        The rows of this process.
+    """
+    return draw((len(like) * processes(), *like.shape[1:]))[number() :: processes()]
 
 
 def mean_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -12,10 +12,17 @@ QUANTUM = 1 / 128
 """Width of the intensities that count as one, in parts of the anchor: about the noise of the quietest site at 2 mm."""
 
 
-def dequantised(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Spread intensities evenly over their quanta, so that a density of them has a bound (Theis et al. 2016)."""
-    lower = torch.floor(x / QUANTUM)
-    return (lower + torch.rand(x.shape, generator=generator, dtype=x.dtype).to(x.device)) * QUANTUM
+def dequantised(x: Tensor, noise: Tensor) -> Tensor:
+    """Spread intensities evenly over their quanta, so that a density of them has a bound (Theis et al. 2016).
+
+    Parameters
+    ----------
+    x
+        Intensities.
+    noise
+        Same shape, even from 0 to 1.
+    """
+    return (torch.floor(x / QUANTUM) + noise) * QUANTUM
 
 
 def bits_per_dimension(latents: Sequence[Tensor], log_det: Tensor) -> Tensor:

@@ -93,7 +93,7 @@ def test_bits_are_those_of_the_entropy() -> None:
 
 def test_intensities_are_spread_over_their_quanta() -> None:
     x = torch.full((1, 1, 50, 50), 10.4 * QUANTUM)
-    spread = dequantised(x, torch.Generator().manual_seed(0)) / QUANTUM
+    spread = dequantised(x, torch.rand(x.shape, generator=torch.Generator().manual_seed(0))) / QUANTUM
     assert 10 <= spread.min() < 10.1
     assert 10.9 < spread.max() <= 11
 
