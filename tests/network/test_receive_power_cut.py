@@ -45,12 +45,11 @@ class Sender:
         self.look()
 
     def look(self) -> None:
+        promised = list(self.acknowledged)  # before the disk is read: other associations go on meanwhile
         for left in (self.disk.left(), self.disk.left_at_most()):
             files = named(left)
             self.torn += [path for path, content in files.items() if not content]
-            self.missing += [
-                data for data in self.acknowledged if not any(each.endswith(data) for each in files.values())
-            ]
+            self.missing += [data for data in promised if not any(each.endswith(data) for each in files.values())]
 
 
 def named(left: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -35,10 +35,9 @@ def joined(device: str) -> Iterator[str]:
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if cards else "gloo", timeout=_PATIENCE)
-    try:
-        yield device
-    finally:
-        distributed.destroy_process_group()
+    yield device
+    distributed.barrier()  # the first still writes when the others are done: one that left now could take it along
+    distributed.destroy_process_group()
 
 
 def number() -> int:
