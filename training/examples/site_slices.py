@@ -296,5 +296,7 @@ def _read_site(name: str, paths: Sequence[Path], watched: set[str]) -> Site:
 
 def _read(path: Path) -> SiteScan:
     with np.load(path, allow_pickle=False) as held:
+        if "noise" not in held:
+            raise ValueError(f"{path}: an earlier version prepared it: remove its folder, or name another with --cache")
         black, noise = float(held["floor"]), float(held["noise"])
         return SiteScan(str(held["person"]), held["voxels"], black, noise, held["spans"])

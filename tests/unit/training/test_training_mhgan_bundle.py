@@ -105,6 +105,22 @@ def test_a_site_that_no_target_can_be_named_after_is_refused(tmp_path: Path, nam
         folder_sites(tmp_path / "sites", tmp_path / "cache")
 
 
+def test_scans_that_an_earlier_version_prepared_are_told(tmp_path: Path) -> None:
+    (tmp_path / "sites" / "ours").mkdir(parents=True)
+    (tmp_path / "cache").mkdir()
+    for person in ("one.nii", "two.nii"):
+        (tmp_path / "sites" / "ours" / person).touch()
+        older = {
+            "voxels": np.zeros(1, np.float16),
+            "floor": -0.4,
+            "spans": np.zeros((3, 2), np.int64),
+            "person": person,
+        }
+        np.savez(tmp_path / "cache" / f"ours--{person}.npz", **older)
+    with pytest.raises(ValueError, match="an earlier version prepared it: remove its folder"):
+        folder_sites(tmp_path / "sites", tmp_path / "cache")
+
+
 def test_every_head_is_scanned_in_every_virtual_site_and_the_air_is_black(
     tmp_path: Path, drawn: Callable[[int, float], Head], monkeypatch: pytest.MonkeyPatch
 ) -> None:
